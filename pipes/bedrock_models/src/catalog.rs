@@ -14,6 +14,7 @@ mod model_route;
 mod picker;
 mod region_models;
 mod saved_lists;
+mod unknown_model_name;
 mod unknown_names;
 
 pub use geography::{geography, profile_prefix};
@@ -35,7 +36,8 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout},
 };
-use unknown_names::{have_names_changed, valve_errors};
+use unknown_model_name::{have_names_changed, valve_errors};
+use unknown_names::find_unknown_names;
 
 /// The models of all regions, and the task that refreshes their lists.
 pub struct ModelCatalog {
@@ -119,7 +121,7 @@ impl ModelCatalog {
         last_listed: Option<Instant>,
         file: ListFile,
     ) -> Self {
-        let listing = ArcSwap::from_pointee(Listing::new(&regions, valves));
+        let listing = ArcSwap::from_pointee(create_listing(&regions, valves));
         let shared = Shared {
             clients,
             valves: valves.clone(),
@@ -203,7 +205,7 @@ impl Shared {
         while let Some((index, results)) = answers.next().await {
             let mut regions = self.regions();
             regions[index].update(results);
-            self.listing.store(Arc::new(Listing::new(&regions, &self.valves)));
+            self.listing.store(Arc::new(create_listing(&regions, &self.valves)));
             *self.regions.lock().unwrap_or_else(PoisonError::into_inner) = regions;
         }
         for name in self.listing.load().unknown_names().unwrap_or_default() {
@@ -212,4 +214,14 @@ impl Shared {
         self.last_listed.send_replace(Some(Instant::now()));
         self.file.save(self.regions().iter().filter_map(RegionModels::to_saved).collect()).await;
     }
+}
+
+/// Creates the list of these regions, with the names in the valves that no model has.
+fn create_listing(regions: &[RegionModels], valves: &BedrockValves) -> Listing {
+    let listing = Listing::new(regions, valves);
+    if !listing.is_complete() {
+        return listing;
+    }
+    let unknown_names = find_unknown_names(&listing, valves);
+    listing.with_unknown_names(unknown_names)
 }

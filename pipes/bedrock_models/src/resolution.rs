@@ -18,8 +18,8 @@ pub struct ResolvedModel<'a> {
     pub entry: &'a Arc<ModelEntry>,
     /// `true` if the id names a region, so that no other model may answer.
     pub is_region_pinned: bool,
-    /// `true` if the id is the model's. Otherwise a pattern of *Other names* or *Model for unknown
-    /// ids* led to it.
+    /// `true` if the id is the model's. Otherwise a pattern of *Model aliases* or *Default
+    /// model* led to it.
     pub is_exact: bool,
 }
 

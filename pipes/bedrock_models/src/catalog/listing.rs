@@ -10,7 +10,7 @@ use super::{
     model_entry::{FoundationModel, ModelEntry},
     picker::picker_models,
     region_models::RegionModels,
-    unknown_names::{UnknownModelName, find_unknown_names},
+    unknown_model_name::UnknownModelName,
 };
 use crate::{
     model_id::strip_pipe_id,
@@ -45,7 +45,9 @@ pub struct Listing {
     /// The reason why unlisted models may exist.
     uncertainty: Option<ListingGap>,
     list_errors: Option<String>,
-    /// Names in valves that no model has; `None` until all regions are listed.
+    /// True once all regions are listed. A model that is not listed before may still exist.
+    is_complete: bool,
+    /// Names in valves that no model has; `None` while that is not known.
     unknown_names: Option<Vec<UnknownModelName>>,
     /// The regions in their order, and whether each has answered.
     regions: Vec<(Arc<str>, bool)>,
@@ -84,6 +86,9 @@ impl Listing {
             gaps: Vec::new(),
             uncertainty: regions.iter().find_map(uncertainty),
             list_errors: describe_errors(regions),
+            is_complete: regions
+                .iter()
+                .all(|region| region.is_listed() && region.saved_age().is_none()),
             unknown_names: None,
             regions: regions
                 .iter()
@@ -133,11 +138,16 @@ impl Listing {
         self.gaps = find_gaps(regions, has_no_chat_model);
         models.extend(self.gaps.iter().map(ListingGap::to_model));
         self.models = models.into();
-        // A model that is not listed yet may still exist.
-        let is_current = |region: &RegionModels| region.is_listed() && region.saved_age().is_none();
-        if regions.iter().all(is_current) {
-            self.unknown_names = Some(find_unknown_names(self, valves));
-        }
+    }
+
+    /// Records the names in valves that no model has.
+    pub fn with_unknown_names(self, names: Vec<UnknownModelName>) -> Self {
+        Self { unknown_names: Some(names), ..self }
+    }
+
+    /// Returns whether all regions are listed.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
     }
 
     /// Returns the models for clients' lists.

@@ -256,18 +256,15 @@ async fn names_in_valves_that_no_model_has_are_trouble() {
             |valves| valves.fallbacks = Some(format!("nobody.* > {MICRO}")),
             stray("Fallbacks", "nobody.*"),
         ),
-        (
-            |valves| valves.default_model = Some("gpt-4o".into()),
-            stray("Model for unknown ids", "gpt-4o"),
-        ),
-        (|valves| valves.aliases = Some("gpt-4o=gpt-5".into()), stray("Other names", "gpt-5")),
+        (|valves| valves.default_model = Some("gpt-4o".into()), stray("Default model", "gpt-4o")),
+        (|valves| valves.aliases = Some("gpt-4o=gpt-5".into()), stray("Model aliases", "gpt-5")),
         (
             |valves| {
                 valves.deny = Some(HAIKU.into());
                 valves.aliases = Some(format!("gpt-4o={HAIKU}"));
             },
             some(&format!(
-                "Other names names `{HAIKU}`, but the valve Denied models keeps it from being used"
+                "Model aliases names `{HAIKU}`, but the valve Denied models keeps it from being used"
             )),
         ),
         (
