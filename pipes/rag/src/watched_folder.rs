@@ -2,14 +2,16 @@
 
 use crate::{
     confined_folder::{ConfinedFolder, FolderListing},
-    document_library::DocumentLibrary,
     document_reader,
+    document_store::DocumentStore,
     file_fingerprint::{FileFingerprint, FileStamp, file_digest},
+    searcher::to_pipe_error,
 };
 use pipe_sdk::{
     Result,
-    library::{Audience, Content, DocumentSummary, Library, Upload},
+    library::{Audience, Content, DocumentSummary, Upload},
 };
+use retrieval::{IndexError, Viewer};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::{
@@ -81,7 +83,7 @@ impl WatchedFolder {
     }
 
     /// Updates the first collection to the files that are in the folder now.
-    pub(crate) async fn sync(&self, library: &DocumentLibrary) {
+    pub(crate) async fn sync(&self, store: &DocumentStore) {
         let path = self.folder.clone();
         let list = tokio::task::spawn_blocking(move || {
             let folder = ConfinedFolder::open(&path)?;
@@ -89,7 +91,7 @@ impl WatchedFolder {
         });
         let problem = match list.await {
             Ok(Ok((listing, folder))) => {
-                match self.sync_files(&listing, &Arc::new(folder), library).await {
+                match self.sync_files(&listing, &Arc::new(folder), store).await {
                     Ok(problem) => problem.or_else(|| describe_unreadable(&listing)),
                     Err(error) => Some(format!("the watched folder was not read whole: {error}")),
                 }
@@ -113,15 +115,15 @@ impl WatchedFolder {
         &self,
         listing: &FolderListing,
         folder: &Arc<ConfinedFolder>,
-        library: &DocumentLibrary,
+        store: &DocumentStore,
     ) -> Result<Option<String>> {
-        let known = self.load_known(library).await?;
+        let known = self.load_known(store).await?;
         let mut failures = 0;
         for (id, stamp) in &listing.files {
             if self.is_unchanged(known.get(id), *stamp) {
                 continue;
             }
-            match self.sync_file(id, *stamp, known.get(id), folder, library).await {
+            match self.sync_file(id, *stamp, known.get(id), folder, store).await {
                 Ok(file) => {
                     failures = 0;
                     self.set_known(id, file);
@@ -135,7 +137,7 @@ impl WatchedFolder {
                 }
             }
         }
-        self.remove_deleted(listing, &known, library).await
+        self.remove_deleted(listing, &known, store).await
     }
 
     /// Returns true if neither size nor time of a file has changed, nor the audience that it should
@@ -154,7 +156,7 @@ impl WatchedFolder {
         stamp: FileStamp,
         known: Option<&KnownFile>,
         folder: &Arc<ConfinedFolder>,
-        library: &DocumentLibrary,
+        store: &DocumentStore,
     ) -> Result<KnownFile> {
         let known_audience = known.map(|known| &known.audience);
         let audience =
@@ -169,27 +171,27 @@ impl WatchedFolder {
         if known.is_some_and(|known| has_same_content(known, &file)) {
             return Ok(file);
         }
-        let name = library.scope.first();
+        let name = store.scope.first();
         let mut upload = self.upload(id, audience, bytes.map(|(bytes, _)| bytes));
         fingerprint.insert_into(&mut upload.metadata);
         match failure {
-            None => _ = library.ingest(name, upload).await?,
+            None => _ = store.ingest(name, upload).await?,
             Some(reason) => {
                 let (document, _) = document_reader::split_content(upload);
-                library.record_failure(name, document, &reason).await?;
+                store.record_failure(name, document, &reason).await?;
             }
         }
         Ok(file)
     }
 
     /// Returns the stored files of this folder; reads them from the index once.
-    async fn load_known(&self, library: &DocumentLibrary) -> Result<BTreeMap<String, KnownFile>> {
+    async fn load_known(&self, store: &DocumentStore) -> Result<BTreeMap<String, KnownFile>> {
         let loaded = self.state.lock().unwrap_or_else(PoisonError::into_inner).files.clone();
         if let Some(files) = loaded {
             return Ok(files);
         }
         let mut files = BTreeMap::new();
-        for_each_document(library, |document| {
+        for_each_document(store, |document| {
             let is_own = match document.metadata.get(MARK) {
                 Some(Value::String(source)) => *source == self.source,
                 Some(_) => self.is_first,
@@ -216,12 +218,12 @@ impl WatchedFolder {
         &self,
         listing: &FolderListing,
         known: &BTreeMap<String, KnownFile>,
-        library: &DocumentLibrary,
+        store: &DocumentStore,
     ) -> Result<Option<String>> {
         let is_gone = |id: &str| !listing.files.contains_key(id) && !listing.is_unreadable(id);
         let mut gone = BTreeSet::new();
         if self.is_first_pass() || known.keys().any(|id| is_gone(id)) {
-            for_each_document(library, |document| {
+            for_each_document(store, |document| {
                 if document.metadata.contains_key(MARK) && is_gone(&document.id) {
                     gone.insert(document.id);
                 }
@@ -240,8 +242,8 @@ impl WatchedFolder {
             }
         }
         if !gone.is_empty() {
-            let name = library.scope.first().to_owned();
-            library.remove(name, gone.iter().cloned().collect()).await?;
+            let name = store.scope.first();
+            store.remove_documents(name, gone.iter().cloned().collect()).await?;
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.has_passed = true;
@@ -308,16 +310,18 @@ async fn read_file(
 
 /// Calls `visit` for each document of the first collection, if it exists.
 async fn for_each_document(
-    library: &DocumentLibrary,
+    store: &DocumentStore,
     mut visit: impl FnMut(DocumentSummary),
 ) -> Result<()> {
-    let name = library.scope.first();
-    if library.collections().await?.iter().all(|collection| collection.name != name) {
-        return Ok(());
+    let name = store.scope.first();
+    match store.index().await?.get_collection(name, &Viewer::Operator).await {
+        Ok(_) => {}
+        Err(IndexError::CollectionNotFound(_)) => return Ok(()),
+        Err(error) => return Err(to_pipe_error(error)),
     }
     let mut after = String::new();
     loop {
-        let page = library.documents(name.to_owned(), after, PAGE_SIZE).await?;
+        let page = store.list_documents(name, &after, PAGE_SIZE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.id.clone();
         page.into_iter().for_each(&mut visit);
