@@ -10,9 +10,10 @@ use crate::{
     meter::Meter,
     metrics::Metrics,
     prices::Prices,
-    python::PythonPipelines,
+    python::{PythonMode, PythonPipelines},
     registry::Registry,
-    settings::{IGNORED_VARIABLES, PythonMode, Settings, find_problems},
+    setting_problems::find_problems,
+    settings::{IGNORED_VARIABLES, Settings},
     slot::{ConfigSources, Registration},
     store_conversations::StoreConversations,
     store_ledger::StoreLedger,
@@ -227,7 +228,8 @@ async fn build_state(
     );
     let conversations = Arc::new(StoreConversations::new(Arc::clone(&store)));
     let registry = Arc::new(Registry::new(slots, meter, ledger, conversations, embedding_cache));
-    let python = PythonPipelines::start(settings, &sources, &valve_store, &registry).await?;
+    let python =
+        PythonPipelines::start(&settings.python, &sources, &valve_store, &registry).await?;
     let replication_task = replication.map(|replication| replication.spawn(&registry));
     let state = State {
         background_jobs: BackgroundJobs::spawn(&registry),
@@ -235,7 +237,12 @@ async fn build_state(
         registry,
         python,
         keys,
-        callers: Callers::new(settings),
+        callers: Callers::new(
+            settings.allow_default_key || settings.host().is_loopback(),
+            settings.trusted_proxies.clone(),
+            settings.host_names.clone(),
+            settings.bad_keys_per_minute,
+        ),
         bodies: Bodies::new(settings.max_bodies_mib.saturating_mul(1 << 20)),
         user_jwt_verifier: settings
             .user_jwt_secret

@@ -1,9 +1,6 @@
 //! Output for people on standard output and standard error.
 
-use pipewright::{
-    log,
-    settings::{DEFAULT_KEY, Settings},
-};
+use pipewright::{http::DEFAULT_KEY, log, settings::Settings};
 use std::{
     fmt::{self, Write as _},
     io::{self, Write},

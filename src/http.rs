@@ -45,8 +45,7 @@ mod user_jwt;
 mod valves;
 
 pub use answer::ResponseHead;
-pub use auth::Callers;
-pub use auth::Keys;
+pub use auth::{Callers, DEFAULT_KEY, Keys};
 pub use bodies::{Bodies, BodyLimit, Received};
 pub use caller::{HostNames, TrustedProxies};
 pub use cors::AllowedOrigins;

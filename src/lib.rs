@@ -26,6 +26,7 @@ pub mod prices;
 pub mod python;
 pub mod registry;
 pub mod regular_file;
+pub mod setting_problems;
 pub mod settings;
 pub mod slot;
 mod store_conversations;

@@ -5,9 +5,10 @@ use console::KeySource;
 use pipewright::{
     app::App,
     cli::{self, Cli, ParsedCli, SettingSource},
+    http::DEFAULT_KEY,
     log,
     pipes::PIPES,
-    settings::{DEFAULT_KEY, Settings, check_data_folder},
+    settings::{Settings, check_data_folder},
 };
 use std::{env, io, process::ExitCode, time::Duration};
 

@@ -12,14 +12,12 @@ mod file_task;
 mod form;
 mod host_models;
 mod manager;
+mod settings;
 mod slot;
 
-use crate::{
-    registry::Registry,
-    settings::{PythonMode, Settings},
-    slot::ConfigSources,
-    valves::ValveStore,
-};
+pub use settings::{PythonMode, PythonSettings};
+
+use crate::{registry::Registry, slot::ConfigSources, valves::ValveStore};
 use context::{PythonContext, file_error};
 use file_name::{file_name_of_url, parse_file_name, to_raw_url};
 use guarded_fetch::{FetchPolicy, Fetcher};
@@ -54,21 +52,21 @@ impl PythonPipelines {
     /// # Errors
     /// Returns an error if a setting is wrong.
     pub async fn start(
-        settings: &Settings,
+        settings: &PythonSettings,
         sources: &ConfigSources,
         valve_store: &Arc<dyn ValveStore>,
         registry: &Arc<Registry>,
     ) -> anyhow::Result<Option<Self>> {
-        if settings.python.mode == PythonMode::Off {
+        if settings.mode == PythonMode::Off {
             return Ok(None);
         }
         let compiled: Vec<_> = registry.slots().iter().map(|slot| slot.id()).collect();
         let context = PythonContext::new(settings, sources, valve_store, compiled.clone())?;
         let (requests, receiver) = mpsc::channel(64);
         let mut manager = Manager::new(Arc::new(context), Arc::clone(registry));
-        manager.start(settings.python.resets_folder).await;
-        let task = Task::spawn(manager.run(receiver, settings.python.urls.clone()));
-        Ok(Some(Self { mode: settings.python.mode, compiled, requests, _task: task }))
+        manager.start(settings.resets_folder).await;
+        let task = Task::spawn(manager.run(receiver, settings.urls.clone()));
+        Ok(Some(Self { mode: settings.mode, compiled, requests, _task: task }))
     }
 
     /// Returns whether the pipe with this id is compiled in.

@@ -10,7 +10,8 @@ use pipewright::{
     app::App,
     cli::CheckArgs,
     pipes::PIPES,
-    settings::{Settings, check_data_folder, find_problems},
+    setting_problems::find_problems,
+    settings::{Settings, check_data_folder},
     slot::ConfigSources,
     valves::{Pins, Values, ValvesFile},
 };

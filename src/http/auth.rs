@@ -10,7 +10,6 @@ use super::{
     request_log::RequestLog,
     unprefixed,
 };
-use crate::settings::{DEFAULT_KEY, Settings};
 use actix_web::{
     HttpMessage, ResponseError,
     body::MessageBody,
@@ -30,6 +29,10 @@ use std::{
     time::Instant,
 };
 use subtle::ConstantTimeEq;
+
+/// The default API key of Open WebUI's Pipelines server. It is public, so it grants access only on
+/// loopback.
+pub const DEFAULT_KEY: &str = "0p3n-w3bu!";
 
 /// The host's keys, kept as digests.
 pub struct Keys {
@@ -62,14 +65,16 @@ struct Caller {
 }
 
 impl Callers {
-    /// As the operator has it.
-    pub fn new(settings: &Settings) -> Self {
-        Self {
-            opens_by_default: settings.allow_default_key || settings.host().is_loopback(),
-            proxies: settings.trusted_proxies.clone(),
-            names: settings.host_names.clone(),
-            bad_keys: BadKeys::with_limit(settings.bad_keys_per_minute),
-        }
+    /// Creates the rules: `opens_by_default` if the default key opens anything, the proxies whose
+    /// headers are believed, the names of this host, and the limit on wrong keys in a minute.
+    pub fn new(
+        opens_by_default: bool,
+        proxies: TrustedProxies,
+        names: HostNames,
+        bad_keys_per_minute: u32,
+    ) -> Self {
+        let bad_keys = BadKeys::with_limit(bad_keys_per_minute);
+        Self { opens_by_default, proxies, names, bad_keys }
     }
 
     /// True if the default key opens anything.

@@ -1,8 +1,10 @@
 //! The state that all Python files of a host share.
 
-use super::form::{MEMORY, host_valve};
+use super::{
+    form::{MEMORY, host_valve},
+    settings::PythonSettings,
+};
 use crate::{
-    settings::Settings,
     slot::ConfigSources,
     valves::{Values, ValveStore},
 };
@@ -72,12 +74,11 @@ impl PythonContext {
     /// # Errors
     /// Returns an error if a path is wrong.
     pub fn new(
-        settings: &Settings,
+        settings: &PythonSettings,
         sources: &ConfigSources,
         valve_store: &Arc<dyn ValveStore>,
         compiled: Vec<&'static str>,
     ) -> anyhow::Result<Self> {
-        let python = &settings.python;
         let folder = std::path::absolute(&sources.folder).context("the data folder has no path")?;
         let variables = |is_wanted: &dyn Fn(&str) -> bool| -> BTreeMap<String, String> {
             let wanted = sources.environment.iter().filter(|(name, _)| is_wanted(name));
@@ -88,19 +89,19 @@ impl PythonContext {
                 || name.starts_with("PIP_")
                 || name.starts_with("UV_")
         };
-        let is_files = |name: &str| python.environment.iter().any(|wanted| wanted == name);
+        let is_files = |name: &str| settings.environment.iter().any(|wanted| wanted == name);
         let program_path = sources.environment.get("PATH").map_or("", String::as_str);
         let installer = find_program("uv", program_path);
         let installer = installer.map_or(PackageInstaller::Pip, PackageInstaller::Uv);
-        let mut readable = python.readable.clone();
-        readable.extend(python.requirements_file.clone());
+        let mut readable = settings.readable.clone();
+        readable.extend(settings.requirements_file.clone());
         let environments = folder.join("python/environments");
         Ok(Self {
             folder,
             sources: sources.clone(),
             valve_store: Arc::clone(valve_store),
             compiled,
-            program: python.program.clone(),
+            program: settings.program.clone(),
             environment: variables(&is_files),
             environments: EnvironmentCache::new(
                 environments,
@@ -109,8 +110,8 @@ impl PythonContext {
                 readable.clone(),
             ),
             readable,
-            user: python.user,
-            requirements_file: python.requirements_file.clone(),
+            user: settings.user,
+            requirements_file: settings.requirements_file.clone(),
             interpreter: OnceCell::new(),
         })
     }

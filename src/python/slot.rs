@@ -1,24 +1,18 @@
 //! The slot of a Python file: it passes calls to the file's process.
 
+mod calls;
+mod valves_update;
+
 use super::{
-    answer,
-    form::{self, THREADS, TIMEOUT, host_valve, is_host_valve},
+    form::{self, THREADS, TIMEOUT, host_valve},
     host_models::HostModels,
 };
 use crate::{
-    slot::{ConfigSources, EffectiveValves, Slot},
-    valves::{
-        CheckReferences, LoadedValves, ModelReference, ParsedUpdate, Values, ValveDescription,
-        ValveStore, ValvesForm, ValvesSpec, ValvesUpdate,
-    },
+    slot::{ConfigSources, EffectiveValves},
+    valves::{LoadedValves, Values, ValveStore, ValvesSpec},
 };
 use arc_swap::ArcSwap;
-use futures_util::future::BoxFuture;
-use pipe_sdk::{
-    AdmissionRequest, Body, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, Host,
-    HostBackend, ImageCall, Images, Model, ModelResolution, PipeError, QuirkState, RerankCall,
-    Reranked, Result, Serves, UpstreamState, UsageReport, library::Library,
-};
+use pipe_sdk::{FilterBody, FilterCall, Host, PipeError, Result};
 use python_worker::{Description, Redactor, Worker, WorkerError};
 use resilience::{Limits, Upstream};
 use serde_json::{Value, json};
@@ -238,93 +232,6 @@ impl PythonSlot {
         let limit = self.upstream.limits().first_byte;
         timeout(limit, call.wait_for_end()).await.map_err(|_| WorkerError::Timeout(limit))?
     }
-
-    /// Checks posted valves, sets them in the process, and saves them. On an error nothing changes.
-    async fn apply_update(self: Arc<Self>, posted: Values) -> Result<Values> {
-        let _guard = self.update_lock.lock().await;
-        let before = self.settings.load_full();
-        let EffectiveValves { layers, saved, version, values, sources, .. } = &*before;
-        let update = ValvesUpdate { spec: &self.spec, values, sources, saved };
-        let ParsedUpdate { saved, entered_secrets } =
-            update.parse(posted).map_err(PipeError::BadValves)?;
-        let next = LoadedValves { values: saved, version: *version, trouble: None };
-        let mut next = EffectiveValves::new(&self.spec, layers.clone(), next);
-        next.check()?;
-        let unbound = update.check_secret_origins(&next.values, &entered_secrets);
-        if !unbound.is_empty() {
-            return Err(PipeError::BadValves(unbound));
-        }
-        // A process that does not run may run with other valves.
-        let is_host_valve_changed = next
-            .values
-            .iter()
-            .any(|(name, value)| is_host_valve(name) && values.get(name) != Some(value));
-        let worker = self.running_worker().filter(|_| !is_host_valve_changed);
-        self.redactor.set_secrets(form::secrets(&self.spec, &next.values));
-        if let Some(worker) = &worker {
-            self.set_valves(worker, &next.values).await?;
-        }
-        let saving = self.valve_store.save(self.stem, next.saved.clone(), next.version).await;
-        match (saving, &worker) {
-            (Ok(version), _) => next.version = version,
-            (Err(error), Some(worker)) => {
-                self.set_valves(worker, values).await?;
-                return Err(error);
-            }
-            (Err(error), None) => return Err(error),
-        }
-        let shown = self.spec.mask_values(&next.values);
-        self.settings.store(Arc::new(next));
-        match worker {
-            Some(worker) => {
-                self.describe(&worker).await.map_err(|error| self.worker_error(error))?;
-            }
-            None => _ = self.load_file().await?,
-        }
-        tracing::info!(pipe.id = self.id, "Turned valves of `{}`.", self.id);
-        Ok(shown)
-    }
-
-    async fn set_valves(&self, worker: &Worker, values: &Values) -> Result<()> {
-        let values = form::file_values(&self.spec, values);
-        let arguments = json!({"values": values, "notifies": true});
-        let set = worker.request::<Value>("valves", arguments, HOOK_LIMIT).await;
-        set.map(|_| ()).map_err(|error| self.worker_error(error))
-    }
-
-    /// Has the file loaded again.
-    async fn load_file(&self) -> Result<&'static str> {
-        let (reply, loaded) = oneshot::channel();
-        let gone = || PipeError::Unavailable {
-            message: format!("`{}` is being deleted", self.id),
-            retry_after: None,
-        };
-        let load = FileCommand::Load { content: None, is_forced: true, reply };
-        self.commands.send(load).await.map_err(|_| gone())?;
-        loaded.await.map_err(|_| gone())?
-    }
-
-    /// Takes over valves that were saved elsewhere, if they have changed.
-    async fn reload_valves(self: Arc<Self>) -> Result<()> {
-        let _guard = self.update_lock.lock().await;
-        let found = self.valve_store.load(self.stem).await?;
-        let layers = self.sources.layers(self.id, &self.spec);
-        let next = EffectiveValves::new(&self.spec, layers, found);
-        next.check()?;
-        if let Some(worker) = self.running_worker()
-            && next.values != self.settings.load().values
-        {
-            self.set_valves(&worker, &next.values).await?;
-            self.describe(&worker).await.map_err(|error| self.worker_error(error))?;
-        }
-        self.redactor.set_secrets(form::secrets(&self.spec, &next.values));
-        self.settings.store(Arc::new(next));
-        Ok(())
-    }
-
-    fn model_not_found<T: Send + 'static>(model: String) -> BoxFuture<'static, Result<T>> {
-        Box::pin(async { Err(PipeError::ModelNotFound(model)) })
-    }
 }
 
 /// Runs the `on_shutdown` of a file.
@@ -332,174 +239,5 @@ pub async fn run_shutdown_hook(id: &'static str, worker: Arc<Worker>, redactor: 
     if let Err(error) = worker.request::<Value>("shutdown", json!({}), SHUTDOWN_LIMIT).await {
         let error = redactor.redact(&error.to_string());
         tracing::warn!(pipe.id = id, "`on_shutdown` of `{id}`: {error}.");
-    }
-}
-
-/// Returns the models of a file with this description.
-fn describe_serves(id: &str, description: &Description) -> Serves {
-    let name = description.name.clone().unwrap_or_else(|| id.to_owned());
-    match description.kind.as_deref() {
-        Some("filter") => {
-            let pipelines = description.pipelines.as_array().into_iter().flatten();
-            let pipelines = pipelines.filter_map(Value::as_str).map(str::to_owned).collect();
-            let priority = description.priority.as_i64().unwrap_or_default();
-            Serves::Filter { pipelines, priority }
-        }
-        Some("manifold") => {
-            let prefix = description.name.as_deref().unwrap_or_default();
-            let model = |model: &python_worker::ListedModel| {
-                Model::new(&model.id, format!("{prefix}{}", model.name))
-            };
-            Serves::manifold(description.models.iter().map(model).collect::<Vec<_>>())
-        }
-        _ => Serves::Model(Model::new(id, name)),
-    }
-}
-
-impl Slot for PythonSlot {
-    fn id(&self) -> &'static str {
-        self.id
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn form(&self) -> ValvesForm {
-        self.settings.load().form(&self.spec)
-    }
-
-    fn valves(&self) -> Values {
-        self.spec.mask_values(&self.settings.load().values)
-    }
-
-    fn describe_valves(&self) -> Vec<ValveDescription> {
-        let settings = self.settings.load();
-        self.spec.describe(&settings.values, &settings.sources)
-    }
-
-    fn update_valves(
-        self: Arc<Self>,
-        posted: Values,
-        _models: Arc<dyn CheckReferences>,
-    ) -> BoxFuture<'static, Result<Values>> {
-        Box::pin(self.apply_update(posted))
-    }
-
-    fn references(&self) -> Vec<ModelReference> {
-        Vec::new()
-    }
-
-    fn reload(self: Arc<Self>) -> BoxFuture<'static, Result<()>> {
-        Box::pin(self.reload_valves())
-    }
-
-    fn apply_replicated_valves(self: Arc<Self>) -> BoxFuture<'static, Result<()>> {
-        Box::pin(self.reload_valves())
-    }
-
-    fn serves(&self) -> Option<Serves> {
-        self.running_worker()?;
-        self.refresh.notify_one();
-        Some(describe_serves(self.id, &self.description.load()))
-    }
-
-    fn resolve_model(&self, id: &str) -> Option<ModelResolution> {
-        match self.serves()? {
-            Serves::Manifold(models) => {
-                let model = models.iter().find(|model| model.id == id)?.clone();
-                Some(ModelResolution::Available(Arc::new(model)))
-            }
-            Serves::Model(_) | Serves::Filter { .. } => None,
-        }
-    }
-
-    /// Returns 0: a file's process does not embed, so nothing of it is cached.
-    fn generation(&self) -> u64 {
-        0
-    }
-
-    fn stores_responses(&self) -> bool {
-        false
-    }
-
-    fn take_over(&self, _body: &mut Body, _host: &dyn HostBackend) {}
-
-    fn describes_images_for(&self, _model: &str) -> bool {
-        false
-    }
-
-    fn health_problem(&self) -> Option<String> {
-        let problem = match self.worker_state() {
-            WorkerState::Running(_) => Option::clone(&self.warning.load()),
-            WorkerState::Starting(why) | WorkerState::Failed(why) => Some(why),
-        };
-        problem.or_else(|| self.settings.load().trouble.clone())
-    }
-
-    fn learned_quirks(&self) -> Vec<QuirkState> {
-        Vec::new()
-    }
-
-    fn upstream_states(&self) -> Vec<UpstreamState> {
-        vec![self.upstream.state()]
-    }
-
-    fn library(&self) -> Option<Arc<dyn Library>> {
-        None
-    }
-
-    fn wait_until_ready(&self) -> BoxFuture<'static, ()> {
-        let mut state = self.worker.subscribe();
-        Box::pin(async move {
-            // The sender goes only with the slot.
-            _ = state.wait_for(|state| !matches!(state, WorkerState::Starting(_))).await;
-        })
-    }
-
-    fn pipe(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<ChunkStream>> {
-        Box::pin(answer::answer(self, call))
-    }
-
-    fn count_tokens(&self, call: Call) -> BoxFuture<'static, Result<u64>> {
-        Box::pin(async move { Err(PipeError::uncounted(&call.model)) })
-    }
-
-    fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings>> {
-        Self::model_not_found(call.model)
-    }
-
-    fn rerank(&self, call: RerankCall) -> BoxFuture<'static, Result<Reranked>> {
-        Self::model_not_found(call.model)
-    }
-
-    fn images(&self, call: ImageCall) -> BoxFuture<'static, Result<Images>> {
-        Self::model_not_found(call.model)
-    }
-
-    fn inlet(self: Arc<Self>, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>> {
-        Box::pin(self.filter("inlet", call))
-    }
-
-    fn outlet(self: Arc<Self>, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>> {
-        Box::pin(self.filter("outlet", call))
-    }
-
-    fn admit(&self, _asked: AdmissionRequest) -> BoxFuture<'static, Result<()>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn record_usage(&self, _spent: UsageReport) -> BoxFuture<'static, ()> {
-        Box::pin(async {})
-    }
-
-    fn shutdown(&self) -> BoxFuture<'static, ()> {
-        let worker = self.running_worker();
-        let (id, redactor) = (self.id, self.redactor.clone());
-        Box::pin(async move {
-            if let Some(worker) = worker {
-                run_shutdown_hook(id, worker, redactor).await;
-            }
-        })
     }
 }

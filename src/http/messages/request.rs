@@ -1,6 +1,10 @@
 //! The request of the Messages API, and its conversion into a chat.
 
-use super::{content::Content, field_paths::FieldPaths, turns::Conversation};
+use super::{
+    content::Content,
+    field_paths::FieldPaths,
+    turns::{Conversation, Turn, present_fields},
+};
 use crate::http::{
     anthropic_tools::{AnthropicTool, is_server_tool},
     field_error::field_error,
@@ -35,27 +39,6 @@ pub struct Request {
     /// The older place of `output_config.format`.
     output_format: Option<OutputFormat>,
     stream: Option<bool>,
-}
-
-/// One turn of the conversation.
-#[derive(Deserialize)]
-pub struct Turn {
-    /// The role of its author.
-    pub role: TurnRole,
-    /// Its content.
-    pub content: Content,
-}
-
-/// The role of a turn's author.
-#[derive(Clone, Copy, PartialEq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TurnRole {
-    /// The person, and results of tools.
-    User,
-    /// The model.
-    Assistant,
-    /// The operator, amid the conversation.
-    System,
 }
 
 #[derive(Deserialize)]
@@ -207,12 +190,6 @@ fn conversation(system: Option<Content>, turns: Vec<Turn>) -> Result<Conversatio
         conversation.add_turn(turn, &format!("messages[{place}].content"))?;
     }
     Ok(conversation)
-}
-
-/// Returns the fields that have a value.
-pub fn present_fields<const N: usize>(fields: [(&str, Option<Value>); N]) -> Map<String, Value> {
-    let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    fields.collect()
 }
 
 impl OutputFormat {

@@ -4,12 +4,33 @@
 use super::{
     content::{Block, Content},
     field_paths::FieldPaths,
-    request::{Turn, TurnRole, present_fields},
     source,
 };
 use crate::http::field_error::field_error;
 use pipe_sdk::{self as sdk, FunctionCall, Message, Part, PipeError, Role, ToolCall};
+use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
+
+/// One turn of the conversation.
+#[derive(Deserialize)]
+pub struct Turn {
+    /// The role of its author.
+    pub role: TurnRole,
+    /// Its content.
+    pub content: Content,
+}
+
+/// The role of a turn's author.
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TurnRole {
+    /// The person, and results of tools.
+    User,
+    /// The model.
+    Assistant,
+    /// The operator, amid the conversation.
+    System,
+}
 
 /// A conversation as messages.
 #[derive(Default)]
@@ -258,4 +279,10 @@ fn cache_control_field(cache_control: Option<Value>) -> Map<String, Value> {
 fn message_of_parts(role: Role, parts: Vec<Part>) -> Message {
     let content = (!parts.is_empty()).then_some(sdk::Content::Parts(parts));
     Message { content, ..Message::new(role, "") }
+}
+
+/// Returns the fields that have a value.
+pub fn present_fields<const N: usize>(fields: [(&str, Option<Value>); N]) -> Map<String, Value> {
+    let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    fields.collect()
 }
