@@ -196,3 +196,20 @@ fn every_file_that_the_maps_name_exists() {
     }
     assert!(count > 60, "{count}");
 }
+
+#[test]
+fn the_graph_of_packages_has_every_package_and_no_others() {
+    let text = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let graph = text.split("```").nth(1).unwrap();
+    for folder in ["pipes", "crates"] {
+        let lines = graph.split(&format!("subgraph {folder}[")).nth(1).unwrap().lines().skip(1);
+        let labels = lines.take_while(|line| line.trim() != "end");
+        let labels = labels.filter_map(|line| line.split('"').nth(1));
+        let drawn: BTreeSet<_> = labels.flat_map(|label| label.split(", ")).collect();
+        let entries = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        let packages = entries.filter(|path| path.join("Cargo.toml").is_file());
+        let packages: Vec<_> =
+            packages.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+        assert_eq!(drawn, packages.iter().map(String::as_str).collect::<BTreeSet<_>>());
+    }
+}
