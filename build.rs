@@ -1,5 +1,5 @@
-//! Tells the program which commit it is built from, for `pipewright --version`, and lets it run with
-//! an older glibc than that of the machine that builds it.
+//! Tells the program which commit it is built from, for `pipewright --version`, and lets it run
+//! with an older glibc than that of the machine that builds it.
 //!
 //! Cargo also gives the variable to programs that `cargo run` and `cargo test` start, so it has no
 //! `PIPEWRIGHT_` before it: the program would take it for a setting.

@@ -1,10 +1,10 @@
 //! The only place where errors become answers.
 //!
 //! One body suits both readers: `detail` for Open WebUI's admin and filter calls, `error` for
-//! OpenAI clients. Anthropic's clients read another one, which `messages::error_response` writes
-//! for the paths that are theirs. The message of a refused filter call stands in the reason phrase
-//! too, because that is all of it that Open WebUI shows (`docs/reference/open-webui.md`, "Errors of
-//! filters and admin calls").
+//! OpenAI clients. Anthropic's clients read another one, which `messages::error::error_response`
+//! writes for the paths that are theirs. The message of a refused filter call stands in the reason
+//! phrase too, because that is all of it that Open WebUI shows (`docs/reference/open-webui.md`,
+//! "Errors of filters and admin calls").
 
 mod reason;
 

@@ -1,4 +1,4 @@
-//! The record of a request: its id, its place among those under way, and one log line when its
+//! What is kept of a request: its id, its place among those under way, and one log line when its
 //! answer has ended.
 
 use super::{Access, Error, Route, State, auth::KeyName, messages, routes_at};
@@ -44,7 +44,7 @@ pub struct RequestLog {
     route: Option<&'static Route>,
     /// The beginning of the path: what is longer leads nowhere.
     path: String,
-    /// True for Anthropic's clients, which read errors in a shape of their own.
+    /// Whether an Anthropic client asks, which reads errors in words of its own.
     is_anthropics: bool,
     started: Instant,
     outcome: Mutex<Outcome>,
@@ -57,27 +57,27 @@ pub struct RequestLog {
     trace: Option<TraceContext>,
 }
 
-/// The outcome of a request.
+/// What came of a request.
 #[derive(Default)]
 pub struct Outcome {
     status: Option<u16>,
     /// The pattern of the path, as the table of routes has it.
     route: Option<&'static str>,
-    /// True if the answer was sent to its end.
+    /// Whether the answer was sent to its end.
     complete: bool,
     /// The model that was asked for, if the host has it.
     pub model: Option<String>,
     /// Until the first chunk of the answer.
     pub first_chunk: Option<Duration>,
-    /// The cost of the answer.
+    /// What the answer cost.
     pub usage: Option<Usage>,
-    /// The error, before or after the answer had begun, as a word for programs.
+    /// What went wrong, before or after the answer had begun, in a word for programs.
     error: Option<&'static str>,
     /// The name of the key that opened the route.
     key: Option<Arc<str>>,
-    /// The reason for a refusal, without words that may quote a chat.
+    /// Why the request was refused, without words that may quote a chat.
     refusal: Option<String>,
-    /// True if a line is logged of the request; of a flood of bad keys, none is.
+    /// Whether a line is logged of it; of a flood of bad keys, none is.
     pub is_logged: bool,
 }
 
@@ -105,8 +105,7 @@ impl RequestLog {
         }
     }
 
-    /// Returns the access that the path needs. A path that is not in the table of routes needs the
-    /// host's own key.
+    /// What opens the path: what is not in the table of routes needs the host's own key.
     pub fn access(&self) -> Access {
         self.route.map_or(Access::Admin, |route| route.access)
     }
@@ -116,12 +115,12 @@ impl RequestLog {
         self.started.elapsed()
     }
 
-    /// Returns the request's position in a trace, for calls that are made in its name.
+    /// Where the request stands in a trace, for what is called in its name.
     pub fn trace(&self) -> Option<TraceContext> {
         self.trace
     }
 
-    /// Returns the outcome so far, to be completed.
+    /// What is known of the outcome, to be added to.
     pub fn outcome(&self) -> MutexGuard<'_, Outcome> {
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }

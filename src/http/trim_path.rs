@@ -1,5 +1,6 @@
 //! Path normalisation: `HEAD` is handled as `GET` without its body, several slashes count as one, a
-//! trailing slash is ignored, and a browser that leaves away the slash of a page is sent to the page.
+//! trailing slash is ignored, and a browser that leaves away the slash of a page is sent to the
+//! page.
 
 use super::{Access, PREFIXES, ROUTES, page, unprefixed};
 use actix_web::{

@@ -79,8 +79,14 @@ fn comments_end_at_the_width_of_the_code() {
         let text = fs::read_to_string(path).unwrap();
         for (index, line) in text.lines().enumerate() {
             let is_comment = line.trim_start().starts_with("//");
-            if is_comment && line.chars().count() > COMMENT_WIDTH {
-                wide.push(format!("{}:{}", path.strip_prefix(root()).unwrap().display(), index + 1));
+            // A URL alone may be longer.
+            let can_be_wrapped = line.split_whitespace().count() > 2;
+            if is_comment && can_be_wrapped && line.chars().count() > COMMENT_WIDTH {
+                wide.push(format!(
+                    "{}:{}",
+                    path.strip_prefix(root()).unwrap().display(),
+                    index + 1
+                ));
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Frames of AWS's event stream (<https://docs.aws.amazon.com/transcribe/latest/dg/streaming-setting-up.html#streaming-event-stream>).
+//! Frames of AWS's event stream
+//! (<https://docs.aws.amazon.com/transcribe/latest/dg/streaming-setting-up.html#streaming-event-stream>).
 
 use std::ops::Range;
 
