@@ -17,12 +17,13 @@ fn import(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (boo
     (output.status.success(), String::from_utf8(told).unwrap())
 }
 
-const GATEWAY: [(&str, &str); 7] = [
+const GATEWAY: [(&str, &str); 8] = [
     ("API_KEY", "canary-key"),
     ("AWS_REGION", "eu-central-1"),
     ("DEFAULT_MODEL", "eu.amazon.nova-lite-v1:0"),
     ("ENABLE_CROSS_REGION_INFERENCE", "false"),
     ("ENABLE_APPLICATION_INFERENCE_PROFILES", "false"),
+    ("ENABLE_OPTILLM", "false"),
     ("API_KEY_SECRET_ARN", "arn:aws:secretsmanager:eu-central-1:1:secret:x"),
     ("DEBUG", "true"),
 ];
@@ -37,6 +38,8 @@ fn the_environment_of_the_access_gateway_is_printed_without_secrets() {
         "regions = [\"eu-central-1\"]",
         "default_model = \"eu.amazon.nova-lite-v1:0\"",
         "inference_profiles = false",
+        "[optimizer]",
+        "enabled = false",
         "PIPELINES_API_KEY=********",
         "GLOBAL_LOG_LEVEL=DEBUG",
         "API_KEY_SECRET_ARN: put the key of that secret into PIPELINES_API_KEY",

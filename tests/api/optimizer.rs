@@ -1,6 +1,10 @@
 //! Approaches through the whole host: by name, by field and by tag, from every API, streamed and
 //! whole.
 
+mod caching;
+mod choices;
+mod search_server;
+mod services;
 pub mod upstream;
 
 use crate::{

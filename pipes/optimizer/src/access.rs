@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_rule_that_is_none_is_told() {
-        for rules in ["admin", "=moa", "group:x=moa", "*=nonsense", "*=coc"] {
+        for rules in ["admin", "=moa", "group:x=moa", "*=nonsense", "*=deepconf"] {
             assert!(AccessRules::parse(rules).is_err(), "{rules}");
         }
     }

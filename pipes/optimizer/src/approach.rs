@@ -55,11 +55,21 @@ pub enum Approach {
     LongCepo,
     /// Older turns are made a summary.
     Compact,
+    /// Results of a web search are put before the question.
+    WebSearch,
+    /// A report is drafted, and revised with what searches find.
+    DeepResearch,
+    /// A program works out the answer; one that cannot be run is gone through by the model.
+    Coc,
+    /// A program is run, and the model answers with its output.
+    ExecuteCode,
+    /// Strategies that were learnt from the user's own requests.
+    Spl,
 }
 
 impl Approach {
     /// All that are built.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 31] = [
         Self::None,
         Self::Re2,
         Self::CotReflection,
@@ -86,6 +96,11 @@ impl Approach {
         Self::AutoThink,
         Self::LongCepo,
         Self::Compact,
+        Self::WebSearch,
+        Self::DeepResearch,
+        Self::Coc,
+        Self::ExecuteCode,
+        Self::Spl,
     ];
 
     /// Returns the name in models and bodies.
@@ -117,6 +132,11 @@ impl Approach {
             Self::AutoThink => "autothink",
             Self::LongCepo => "longcepo",
             Self::Compact => "compact",
+            Self::WebSearch => "web_search",
+            Self::DeepResearch => "deep_research",
+            Self::Coc => "coc",
+            Self::ExecuteCode => "executecode",
+            Self::Spl => "spl",
         }
     }
 
@@ -149,12 +169,20 @@ impl Approach {
             Self::AutoThink => "Effort by difficulty",
             Self::LongCepo => "Long texts",
             Self::Compact => "Compact history",
+            Self::WebSearch => "Web search",
+            Self::DeepResearch => "Deep research",
+            Self::Coc => "Chain of code",
+            Self::ExecuteCode => "Run code",
+            Self::Spl => "Learnt strategies",
         }
     }
 
     /// Returns `true` if it changes the question and leaves the answer to the next stage.
     pub fn is_transformer(self) -> bool {
-        matches!(self, Self::Memory | Self::Privacy | Self::ReadUrls | Self::Compact)
+        matches!(
+            self,
+            Self::Memory | Self::Privacy | Self::ReadUrls | Self::Compact | Self::WebSearch
+        )
     }
 }
 
@@ -171,16 +199,8 @@ pub enum ApproachWord {
 
 /// Names that are never taken for the beginning of a model's name, although nothing here goes by
 /// them.
-const UNAVAILABLE: [(&str, &str); 12] = [
-    ("coc", NO_CODE),
-    ("executecode", NO_CODE),
-    ("web_search", "there is no search engine here: `readurls` reads the links that you send"),
-    (
-        "deep_research",
-        "there is no search engine here: `readurls&memory` answers from pages whose links you send",
-    ),
+const UNAVAILABLE: [(&str, &str); 7] = [
     ("mcp", "it is not built: connect MCP servers to your client, whose tools are kept"),
-    ("spl", "it would remember what one person asked for others: set a system prompt instead"),
     ("cot_decoding", LOGITS),
     ("entropy_decoding", LOGITS),
     (
@@ -195,7 +215,6 @@ const UNAVAILABLE: [(&str, &str); 12] = [
     ("optillm", "name an approach, as in `moa-<model>`"),
 ];
 
-const NO_CODE: &str = "code of models is not executed here, as there is no sandbox for it: `z3` has constraints solved without running code";
 const LOGITS: &str = "it needs the probabilities of all tokens, which no API sends: `self_consistency` samples and votes";
 
 /// Parses a word before a model's name, in capitals or not.

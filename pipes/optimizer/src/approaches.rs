@@ -3,16 +3,19 @@
 
 mod code;
 mod context;
+mod learning;
 mod long_text;
 mod mixture;
 mod planning;
+mod program;
+mod research;
 mod sampling;
 mod search;
 mod single;
 mod solver;
 mod verification;
+mod web;
 
-pub(crate) use context::no_hosts_error;
 pub(crate) use solver::is_available as has_solver;
 
 use crate::{
@@ -67,10 +70,20 @@ pub(crate) fn run<'a>(
         Approach::Z3 => Box::pin(solver::z3(branch, question)),
         Approach::Pvg => Box::pin(verification::pvg(branch, question)),
         Approach::Memory => Box::pin(context::memory(branch, question)),
-        Approach::ReadUrls => Box::pin(context::readurls(branch, question)),
+        Approach::ReadUrls => Box::pin(web::readurls(branch, question)),
+        Approach::WebSearch => Box::pin(web::web_search(branch, question)),
+        Approach::DeepResearch => Box::pin(research::deep_research(branch, question)),
+        Approach::Coc => Box::pin(program::coc(branch, question)),
+        Approach::ExecuteCode => Box::pin(program::executecode(branch, question)),
+        Approach::Spl => Box::pin(learning::spl(branch, question)),
         Approach::LongCepo => Box::pin(long_text::longcepo(branch, question)),
         Approach::Compact => Box::pin(context::compact(branch, question)),
     }
+}
+
+/// Returns `true` if a reply is the word `NONE`.
+fn is_none(reply: &Reply) -> bool {
+    reply.text().trim_matches(|c: char| !c.is_alphanumeric()).eq_ignore_ascii_case("none")
 }
 
 /// Returns the texts of these replies.

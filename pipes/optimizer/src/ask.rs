@@ -38,6 +38,8 @@ pub(crate) enum ReplyShape {
     Plain,
     /// The text in `<output>` is the answer, the text before it is reasoning.
     Sections,
+    /// The sources that the text cites are listed below it.
+    Report,
 }
 
 /// A request to a model.

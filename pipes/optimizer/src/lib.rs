@@ -6,10 +6,11 @@
 //! the other or side by side, which the `engine` bounds in number, time, tokens and dollars. What
 //! goes from stage to stage is the `question`: the conversation as it came, and a draft. The
 //! `run` streams the last stage, and says what all has cost. `answers` tells which final
-//! answers are the same.
+//! answers are the same. `services` are what approaches use beside models: pages, a search API, a
+//! `sandbox` for programs.
 //!
-//! Deliberately absent: no code of models is run, nothing of one request is kept for
-//! another, and nobody who has not named an approach pays for one.
+//! Nobody who has not named an approach pays for one. Nothing of one request is kept for another,
+//! but for the `strategies` that a user lets `spl` learn, and these are used for that user alone.
 
 mod access;
 mod answers;
@@ -22,19 +23,25 @@ mod privacy;
 mod question;
 mod report;
 mod run;
+mod sandbox;
+mod search_api;
 mod sections;
 mod selection;
+mod services;
+mod sources;
+mod strategies;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod text_parts;
 mod valves;
 
+pub use search_api::SearchApiName;
 pub use valves::OptimizerValves;
 
 use access::AccessRules;
 use approach::Approach;
 use engine::Engine;
-use guarded_fetch::{AllowedHosts, FetchPolicy, Fetcher, HostPattern};
 use parameters::{APPROACH_FIELD, Parameters};
 use pipe_sdk::{
     Body, Call, ChunkStream, HostBackend, Model, ModelResolution, Pipe, PipeError, Result, Serves,
@@ -44,7 +51,8 @@ use privacy::{Detector, Pseudonymizer};
 use question::Question;
 use selection::{Plan, Selection};
 use serde_json::Value;
-use std::{sync::Arc, time::Duration};
+use services::Services;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// The pipe's id.
@@ -53,15 +61,12 @@ const PIPE: &str = "optimizer";
 /// The number of progress lines that may wait for a client that reads slowly.
 const PROGRESS: usize = 64;
 
-/// The maximum size of a page of `readurls`, in bytes.
-const MAX_PAGE_BYTES: usize = 2 << 20;
-
 /// The pipe of all approaches.
 pub struct Optimizer {
     valves: Arc<OptimizerValves>,
     access: AccessRules,
     models: Arc<[Model]>,
-    fetcher: Option<Arc<Fetcher>>,
+    services: Arc<Services>,
 }
 
 impl Pipe for Optimizer {
@@ -74,8 +79,8 @@ impl Pipe for Optimizer {
         let access = AccessRules::parse(text).map_err(PipeError::internal)?;
         let names = split_list(&valves.listed_models).filter(|_| valves.enabled);
         let models: Vec<_> = names.map(|name| model(name, valves.auto())).collect();
-        let fetcher = fetcher(&valves)?.map(Arc::new);
-        Ok(Self { valves: Arc::new(valves), access, models: models.into(), fetcher })
+        let services = Arc::new(Services::new(&valves)?);
+        Ok(Self { valves: Arc::new(valves), access, models: models.into(), services })
     }
 
     fn serves(&self) -> Serves {
@@ -122,7 +127,7 @@ impl Pipe for Optimizer {
     async fn pipe(self: Arc<Self>, mut call: Call) -> Result<ChunkStream> {
         let Selection { plan, model } = self.selected(&call)?;
         let plan = if is_task(&call) { background(&plan) } else { plan };
-        self.check(&call, &plan)?;
+        self.check(&call, &plan).await?;
         let parameters = Parameters::take(&mut call.body, &call.hints, &self.valves)?;
         call.body.model = model.clone();
         if plan == Plan::Sequence(vec![Approach::None]) {
@@ -140,7 +145,7 @@ impl Pipe for Optimizer {
             call.body,
             sender,
             pseudonymizer.transpose()?,
-            self.fetcher.clone(),
+            Arc::clone(&self.services),
         );
         run::answer(Arc::new(engine), question, plan, model, progress).await
     }
@@ -192,20 +197,14 @@ impl Optimizer {
     }
 
     /// Refuses what cannot be done, before anything is asked.
-    fn check(&self, call: &Call, plan: &Plan) -> Result<()> {
+    async fn check(&self, call: &Call, plan: &Plan) -> Result<()> {
         for approach in plan.approaches() {
             if *approach != Approach::None && !self.valves.enabled {
                 let rule = "approaches are switched off: ask for the model alone, or have an admin switch `enabled` on";
                 return Err(PipeError::bad_field("model", rule));
             }
             self.access.check(call.host.context(), *approach)?;
-            if *approach == Approach::Z3 && !approaches::has_solver() {
-                let rule = "the approach `z3` is not available: the program `z3` is not installed on the host";
-                return Err(PipeError::bad_field("model", rule));
-            }
-            if *approach == Approach::ReadUrls && self.fetcher.is_none() {
-                return Err(approaches::no_hosts_error());
-            }
+            self.services.check(*approach).await?;
         }
         Ok(())
     }
@@ -238,26 +237,6 @@ fn model(name: &str, auto: Approach) -> Model {
         .with_name_templates([format!("{title}: {{{model}}}"), format!("{word}: {{{model}}}")])
         .with_description(format!("Spends several calls of `{model}` on a better answer."))
         .with_capability("usage", true)
-}
-
-fn fetcher(valves: &OptimizerValves) -> Result<Option<Fetcher>> {
-    let mut allowed = split_list(&valves.readurls_hosts).peekable();
-    if allowed.peek().is_none() {
-        return Ok(None);
-    }
-    let allowed_hosts = if split_list(&valves.readurls_hosts).any(|host| host == "*") {
-        AllowedHosts::Any
-    } else {
-        let patterns = allowed.map(str::parse::<HostPattern>);
-        AllowedHosts::Only(patterns.collect::<Result<_, _>>().map_err(PipeError::internal)?)
-    };
-    let policy = FetchPolicy {
-        allowed_hosts,
-        max_bytes: MAX_PAGE_BYTES,
-        total_timeout: Duration::from_secs(10),
-        ..FetchPolicy::default()
-    };
-    Ok(Some(Fetcher::new(policy)))
 }
 
 /// Returns whether the call is a background task of Open WebUI, such as a title.

@@ -37,6 +37,12 @@ pub(crate) struct Parameters {
     pub keep_recent: usize,
     /// The number of tokens of a chat from which on `compact` acts.
     pub compact_above: u64,
+    /// The number of rounds of searches of `deep_research`.
+    pub research_rounds: usize,
+    /// The number of pages that `deep_research` uses.
+    pub max_sources: usize,
+    /// `true` if `spl` learns from the request.
+    pub learns_strategies: bool,
     /// `true` if `deepthink` makes a structure first.
     pub self_discover: bool,
     /// `true` if the answer carries the report of its calls.
@@ -48,16 +54,13 @@ pub(crate) struct Parameters {
 }
 
 /// The fields that `OptiLLM` reads and that have no effect here.
-const IGNORED: [&str; 9] = [
+const IGNORED: [&str; 6] = [
     "comparison_temperature",
     "comparison_mode",
     "include_reasoning",
     "reasoning_modules_limit",
-    "max_sources",
-    "spl_learning",
     "mcts_noise",
     "rstar_c",
-    "max_iterations",
 ];
 
 impl Parameters {
@@ -113,6 +116,11 @@ impl Parameters {
         let plans = take_integer(rest, "cepo_planning_n", 1, most)?.unwrap_or(3);
         let deadline = hints.get(DEADLINE_HEADER).map(parse_seconds).transpose()?;
         let wished = take_number(rest, "optillm_deadline_seconds", 0.1, 3600.0)?;
+        let learns_strategies = take_flag(rest, "spl_learning")?.unwrap_or(false);
+        if learns_strategies && !valves.spl_learning {
+            let rule = "spl_learning: is switched off: an admin can switch it on in the optimizer";
+            return Err(PipeError::bad_field("spl_learning", rule));
+        }
         Ok(Self {
             samples: samples.or(valves.samples),
             simulations: take_integer(rest, "mcts_simulations", 0, most)?.unwrap_or(5),
@@ -127,6 +135,9 @@ impl Parameters {
                 .max(plans),
             keep_recent: take_integer(rest, "compact_keep_recent", 1, 1000)?.unwrap_or(4),
             compact_above: (window as f64 * threshold) as u64,
+            research_rounds: take_integer(rest, "max_iterations", 1, 5)?.unwrap_or(2),
+            max_sources: take_integer(rest, "max_sources", 1, 30)?.unwrap_or(12),
+            learns_strategies,
             self_discover: take_flag(rest, "enable_self_discover")?.unwrap_or(true),
             report: take_flag(rest, "x_optimizer")?.unwrap_or(false),
             full_response: take_flag(rest, "return_full_response")?

@@ -89,6 +89,16 @@ impl Pseudonymizer {
         hidden + text.get(from..).unwrap_or_default()
     }
 
+    /// Returns the text without personal data.
+    pub fn redact(&self, text: &str) -> String {
+        let (mut kept, mut from) = (String::with_capacity(text.len()), 0);
+        for (range, _) in self.0.detector.find(text) {
+            kept += text.get(from..range.start).unwrap_or_default();
+            from = range.end;
+        }
+        kept + text.get(from..).unwrap_or_default()
+    }
+
     fn pseudonymize_value(&self, value: &mut Value) {
         match value {
             Value::String(text) => *text = self.pseudonymize(text),

@@ -32,6 +32,22 @@ impl Question {
         Self { messages: messages.into(), ..self.clone() }
     }
 
+    /// Returns the same question with another text in the last turn of the person; its pictures
+    /// stay.
+    pub fn with_last_text(&self, text: &str) -> Self {
+        let mut messages = self.messages.to_vec();
+        if let Some(last) = messages.iter_mut().rev().find(|message| message.role == Role::User) {
+            last.content = Some(match last.content.take() {
+                Some(Content::Parts(parts)) => {
+                    let others = parts.into_iter().filter(|part| part.text().is_none());
+                    Content::Parts([Part::from_text(text)].into_iter().chain(others).collect())
+                }
+                _ => Content::Text(text.to_owned()),
+            });
+        }
+        self.with_messages(messages)
+    }
+
     /// Returns the conversation as it came.
     pub fn messages(&self) -> &[Message] {
         &self.messages

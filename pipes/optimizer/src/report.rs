@@ -1,6 +1,9 @@
 //! Records the calls, stages, tokens and costs of an answer.
 
-use crate::ask::{Reply, Role};
+use crate::{
+    ask::{Reply, Role},
+    sources::Source,
+};
 use pipe_sdk::{Chunk, Usage};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -14,6 +17,8 @@ pub(crate) struct CallLog {
     pub is_cost_known: bool,
     /// The best answer so far.
     pub best: Option<Reply>,
+    /// The pages that the answer rests on.
+    pub sources: Vec<Source>,
     stages: Vec<(String, Instant)>,
     notes: Vec<String>,
     started: Instant,
@@ -26,6 +31,7 @@ impl Default for CallLog {
             cost: 0,
             is_cost_known: true,
             best: None,
+            sources: Vec::new(),
             stages: Vec::new(),
             notes: Vec::new(),
             started: Instant::now(),

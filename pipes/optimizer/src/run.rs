@@ -9,6 +9,7 @@ use crate::{
     question::Question,
     sections::{SectionParser, split_sections},
     selection::Plan,
+    sources::{Source, list_cited},
 };
 use futures_util::{Stream, StreamExt, future::BoxFuture, future::join_all, stream};
 use pipe_sdk::{Chunk, ChunkStream, Event, FinishReason, PipeError, Result};
@@ -113,7 +114,11 @@ async fn resolve_reply(branch: &Branch, outcome: Outcome) -> Result<Reply> {
     };
     let shape = ask.shape;
     let reply = branch.ask(ask).await?;
-    let reply = if shape == ReplyShape::Sections { Reply(split_sections(reply.0)) } else { reply };
+    let reply = match shape {
+        ReplyShape::Plain => reply,
+        ReplyShape::Sections => Reply(split_sections(reply.0)),
+        ReplyShape::Report => add_source_list(reply, &branch.engine.log().sources),
+    };
     branch.set_best(&reply);
     Ok(reply)
 }
@@ -197,6 +202,8 @@ impl OptimizerStream {
                 }
             },
         };
+        let sources = std::mem::take(&mut self.engine.log().sources);
+        head.extend(sources.iter().map(Source::to_event));
         if self.engine.valves.show_progress {
             let calls = self.engine.log().calls.len();
             let name = &self.name;
@@ -210,6 +217,9 @@ impl OptimizerStream {
         let chunks = match last {
             FinalStage::Streamed(chunks, ReplyShape::Plain) => chunks,
             FinalStage::Streamed(chunks, ReplyShape::Sections) => split_section_stream(chunks),
+            FinalStage::Streamed(chunks, ReplyShape::Report) => {
+                add_source_list_to_stream(chunks, sources)
+            }
             FinalStage::Whole(replies) => ChunkStream::from_chunks(replies_to_chunks(replies)),
         };
         let (engine, name, model) =
@@ -262,6 +272,32 @@ fn replies_to_chunks(replies: Vec<(&'static str, Reply)>) -> Vec<Chunk> {
     }
     chunks.extend(before.map(Chunk::Finish));
     chunks
+}
+
+/// Adds the list of the sources that a reply cites.
+fn add_source_list(mut reply: Reply, sources: &[Source]) -> Reply {
+    if let Some(list) = list_cited(&reply.0.content, sources) {
+        reply.0.content += &list;
+    }
+    reply
+}
+
+/// Adds the list of the sources that a streamed text cites, before its end.
+fn add_source_list_to_stream(chunks: ChunkStream, sources: Vec<Source>) -> ChunkStream {
+    let mut content = String::new();
+    let with_list = chunks.flat_map(move |chunk| {
+        let mut chunks = Vec::new();
+        match &chunk {
+            Ok(Chunk::Content(text)) => content += text,
+            Ok(Chunk::Finish(FinishReason::Stop)) => {
+                chunks.extend(list_cited(&content, &sources).map(Chunk::Content).map(Ok));
+            }
+            _ => {}
+        }
+        chunks.push(chunk);
+        stream::iter(chunks)
+    });
+    ChunkStream::new(with_list)
 }
 
 /// Splits a streamed text into reasoning and answer.

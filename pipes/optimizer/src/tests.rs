@@ -3,6 +3,7 @@
 mod approaches;
 mod limits;
 mod requests;
+mod services;
 
 use crate::{Optimizer, OptimizerValves};
 use pipe_sdk::{
@@ -81,6 +82,8 @@ struct TestRequest {
     body: Value,
     hints: Hints,
     user: Option<User>,
+    /// The host, for requests that share one.
+    host: ScriptedHost,
 }
 
 fn request(text: &str) -> TestRequest {
@@ -89,6 +92,7 @@ fn request(text: &str) -> TestRequest {
         body: question(text),
         hints: Hints::default(),
         user: None,
+        host: ScriptedHost::new(),
     }
 }
 
@@ -108,6 +112,10 @@ impl TestRequest {
 
     fn user(self, user: User) -> Self {
         Self { user: Some(user), ..self }
+    }
+
+    fn on(self, host: &ScriptedHost) -> Self {
+        Self { host: host.clone(), ..self }
     }
 
     async fn begin(
@@ -159,7 +167,7 @@ impl TestRequest {
                 ]))
             }
         };
-        let mut host = ScriptedHost::new();
+        let mut host = self.host;
         for id in ["cloud.m", "cloud.judge", "cloud.a", "cloud.b"] {
             host = host.behaves(id, behave.clone());
         }

@@ -4,9 +4,10 @@ use crate::{
     PIPE,
     access::AccessRules,
     approach::Approach,
+    search_api::{SearchApiName, SearchClient},
     selection::{self, Plan},
 };
-use pipe_sdk::{ValveError, Valves, split_list};
+use pipe_sdk::{Secret, ValveError, Valves, split_list};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +17,10 @@ use serde::{Deserialize, Serialize};
 pub struct OptimizerValves {
     /// Lets requests name an approach, as in `moa-<model>` or `"optillm_approach": "moa"`.
     /// Off: such requests are refused.
-    #[schemars(title = "Approaches · Enabled", extend("x-everyday" = true))]
+    #[schemars(
+        title = "Approaches · Enabled",
+        extend("x-everyday" = true, "x-default-variables" = ["ENABLE_OPTILLM"])
+    )]
     pub enabled: bool,
 
     /// The approach of requests that say `auto`, as in `auto-<model>`. Other requests are never
@@ -134,6 +138,32 @@ pub struct OptimizerValves {
     /// page is read. Example: `example.com, *.example.org`.
     #[schemars(title = "Privacy · Hosts for readurls")]
     pub readurls_hosts: Option<String>,
+
+    /// The search API of `web_search` and `deep_research`. What people ask goes to it. Pages that it
+    /// finds are read by `deep_research` where `readurls_hosts` allows it.
+    #[schemars(title = "Search · API", extend("x-everyday" = true))]
+    pub search_api: SearchApiName,
+
+    /// The address of the search API. None: the usual one; a `searxng` server has none. Example:
+    /// `http://127.0.0.1:8080`.
+    #[schemars(title = "Search · Address")]
+    pub search_url: Option<String>,
+
+    /// The key of the search API.
+    #[schemars(title = "Search · Key", extend("x-everyday" = true, "x-origin" = "search_url"))]
+    pub search_key: Secret,
+
+    /// Runs programs that models and people write, for `coc` and `executecode`. They run in a
+    /// sandbox without network, files and environment, which needs Linux, `python3` and
+    /// bubblewrap (`bwrap`) on the host; where it cannot be had, they are refused.
+    #[schemars(title = "Approaches · Code execution")]
+    pub code_execution: bool,
+
+    /// Lets requests with `"spl_learning": true` store strategies for `spl`: texts on how to work on
+    /// a kind of question, for the user who asks and nobody else. Off: what is stored is used, and
+    /// nothing is added.
+    #[schemars(title = "Approaches · Learning")]
+    pub spl_learning: bool,
 }
 
 impl Default for OptimizerValves {
@@ -162,6 +192,11 @@ impl Default for OptimizerValves {
             return_full_response: false,
             private_words: None,
             readurls_hosts: None,
+            search_api: SearchApiName::None,
+            search_url: None,
+            search_key: Secret::default(),
+            code_execution: false,
+            spl_learning: false,
         }
     }
 }
@@ -216,6 +251,15 @@ impl Valves for OptimizerValves {
             if split_list(text).any(is_own) {
                 fault(valve, "must be a model of another pipe".into());
             }
+        }
+        let search = SearchClient::new(self.search_api, self.search_url.as_deref(), None);
+        if let Err(rule) = search {
+            fault("search_url", rule);
+        }
+        if matches!(self.search_api, SearchApiName::Brave | SearchApiName::Tavily)
+            && !self.search_key.is_set()
+        {
+            fault("search_key", "must be set for this search API".into());
         }
         for host in split_list(&self.readurls_hosts).filter(|host| *host != "*") {
             if host.parse::<guarded_fetch::HostPattern>().is_err() {

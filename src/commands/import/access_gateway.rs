@@ -16,12 +16,11 @@ const SAME: [&str; 5] = [
 ];
 
 /// Variables without a counterpart, and what to do.
-const WITHOUT: [(&str, &str); 5] = [
+const WITHOUT: [(&str, &str); 4] = [
     ("API_KEY_PARAM_NAME", "put the key of that SSM parameter into PIPELINES_API_KEY"),
     ("API_KEY_SECRET_ARN", "put the key of that secret into PIPELINES_API_KEY"),
     ("DEFAULT_EMBEDDING_MODEL", "clients name the embedding model, or an alias for it"),
     ("API_ROUTE_PREFIX", "routes are served below /v1, /api/v1 and without a prefix"),
-    ("ENABLE_OPTILLM", "the pipe `optimizer` has the approaches (docs/optimizer.md)"),
 ];
 
 /// Translates these variables.
@@ -54,6 +53,9 @@ pub fn import(variables: &BTreeMap<String, String>) -> Imported {
     }
     if let Some(caching) = get("ENABLE_PROMPT_CACHING") {
         imported.set(PIPE, "prompt_caching", if is_on(caching) { "auto" } else { "off" });
+    }
+    if let Some(optimizing) = get("ENABLE_OPTILLM") {
+        imported.set("optimizer", "enabled", is_on(optimizing));
     }
     if get("DEBUG").is_some_and(is_on) {
         imported.variables.insert("GLOBAL_LOG_LEVEL".into(), "DEBUG".into());

@@ -1,15 +1,13 @@
 //! Approaches to texts that are too long to be read well at once.
 
-use super::{Outcome, context::replace_last_text};
+use super::{Outcome, is_none};
 use crate::{
-    ask::{ModelRequest, Reply, Role},
+    ask::{ModelRequest, Role},
     engine::Branch,
     question::Question,
+    text_parts::{PART_SIZE, split_question, split_text},
 };
 use pipe_sdk::Result;
-
-/// The size of a part of a long text, in bytes. About 6,000 tokens.
-pub(super) const PART_SIZE: usize = 24_000;
 
 /// The maximum number of sub-questions of `longcepo`.
 const MAX_SUB_QUESTIONS: usize = 3;
@@ -56,8 +54,8 @@ pub(super) async fn longcepo(branch: &Branch, question: &Question) -> Result<Out
     let found = findings.pop().unwrap_or_default();
     questions.pop();
     let answers = reduce(branch, question, &questions, findings).await?;
-    let messages = replace_last_text(question.messages(), &final_prompt(&answers, &found, query));
-    Ok(Outcome::Request(ModelRequest::for_answer(question.with_messages(messages).conversation())))
+    let reduced = question.with_last_text(&final_prompt(&answers, &found, query));
+    Ok(Outcome::Request(ModelRequest::for_answer(reduced.conversation())))
 }
 
 /// Asks for sub-questions and for a summary of each part, at the same time.
@@ -142,11 +140,6 @@ async fn extract(
     Ok(findings)
 }
 
-/// Returns `true` if a reply is the word `NONE`.
-pub(super) fn is_none(reply: &Reply) -> bool {
-    reply.text().trim_matches(|c: char| !c.is_alphanumeric()).eq_ignore_ascii_case("none")
-}
-
 /// Answers each sub-question from its findings. Sub-questions without any are left out.
 async fn reduce(
     branch: &Branch,
@@ -192,71 +185,9 @@ fn final_prompt(answers: &[String], found: &[String], query: &str) -> String {
     )
 }
 
-/// Splits a text from the question about it, which stands behind the last `Query:`, or is the last
-/// paragraph.
-pub(super) fn split_question(text: &str) -> (&str, &str) {
-    let split = text.rsplit_once("Query:").or_else(|| text.trim_end().rsplit_once("\n\n"));
-    match split {
-        Some((context, query)) if !query.trim().is_empty() && query.len() <= PART_SIZE / 4 => {
-            (context.trim(), query.trim())
-        }
-        _ => {
-            // The place of the question is unknown: it is mostly at the beginning or at the end.
-            let end = floor_char_boundary(text, text.len().saturating_sub(1000));
-            (text, text.get(end..).unwrap_or(text))
-        }
-    }
-}
-
-/// Splits a text into parts of at most this size, which end at paragraphs or at least at words.
-pub(super) fn split_text(text: &str, size: usize) -> Vec<&str> {
-    let (mut rest, mut parts) = (text, Vec::new());
-    while rest.len() > size {
-        let most = rest.get(..floor_char_boundary(rest, size)).unwrap_or(rest);
-        let cut = ["\n\n", "\n", ". ", " "]
-            .iter()
-            .find_map(|end| most.rfind(end).map(|at| at + end.len()).filter(|at| *at > size / 2));
-        let (part, next) = rest.split_at_checked(cut.unwrap_or(most.len())).unwrap_or((rest, ""));
-        parts.push(part);
-        rest = next;
-    }
-    if !rest.trim().is_empty() {
-        parts.push(rest);
-    }
-    parts
-}
-
-/// Returns the nearest index at or before this one that lies between two characters.
-pub(super) fn floor_char_boundary(text: &str, mut at: usize) -> usize {
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pieces_are_the_whole_text_and_end_at_words() {
-        let text = "Ähre für Ähre. ".repeat(500);
-        let parts = split_text(&text, 1000);
-        assert_eq!(parts.concat(), text);
-        assert!(parts.iter().all(|part| part.len() <= 1000));
-        assert!(parts.iter().rev().skip(1).all(|part| part.ends_with(' ')));
-        let dense = "ä".repeat(5000);
-        assert_eq!(split_text(&dense, 999).concat(), dense);
-    }
-
-    #[test]
-    fn the_question_is_the_last_paragraph_or_what_it_is_called() {
-        assert_eq!(split_question("Long text.\n\nWho did it?"), ("Long text.", "Who did it?"));
-        assert_eq!(
-            split_question("Long\n\ntext. Query: Who did it?"),
-            ("Long\n\ntext.", "Who did it?")
-        );
-    }
 
     #[test]
     fn sub_questions_are_the_lines_of_a_list() {

@@ -1,0 +1,86 @@
+//! What approaches use beside models: pages of the web, a search API, a sandbox, a solver.
+
+use crate::{
+    approach::Approach, approaches, sandbox, search_api::SearchClient, valves::OptimizerValves,
+};
+use guarded_fetch::{AllowedHosts, FetchPolicy, Fetcher, HostPattern};
+use pipe_sdk::{PipeError, Result, ValveError, split_list};
+use std::time::Duration;
+
+/// What approaches use beside models, as an admin has set it up.
+pub(crate) struct Services {
+    /// The client that reads pages, if any may be read.
+    pub fetcher: Option<Fetcher>,
+    /// The client that searches the web.
+    pub search: Option<SearchClient>,
+    runs_code: bool,
+}
+
+/// The maximum size of a page, in bytes.
+const MAX_PAGE_BYTES: usize = 2 << 20;
+
+impl Services {
+    /// Returns the services of these valves.
+    ///
+    /// # Errors
+    /// Returns [`PipeError::BadValves`] if one of them cannot be used.
+    pub fn new(valves: &OptimizerValves) -> Result<Self> {
+        let OptimizerValves { search_api, search_url, search_key, .. } = valves;
+        let search = SearchClient::new(*search_api, search_url.as_deref(), search_key.expose());
+        let search = search
+            .map_err(|rule| PipeError::BadValves(vec![ValveError::new("search_url", rule)]))?;
+        Ok(Self { fetcher: fetcher(valves)?, search, runs_code: valves.code_execution })
+    }
+
+    /// Refuses an approach that lacks what it needs.
+    ///
+    /// # Errors
+    /// Returns what is missing, and what an admin can do.
+    pub async fn check(&self, approach: Approach) -> Result<()> {
+        let missing = match approach {
+            Approach::Z3 if !approaches::has_solver() => {
+                "the program `z3` is not installed on the host".to_owned()
+            }
+            Approach::ReadUrls if self.fetcher.is_none() => {
+                "no page may be read: an admin can name hosts in `readurls_hosts` of the optimizer"
+                    .into()
+            }
+            Approach::WebSearch | Approach::DeepResearch if self.search.is_none() => {
+                "there is no search engine: an admin can choose one in `search_api` of the optimizer"
+                    .into()
+            }
+            Approach::Coc | Approach::ExecuteCode if !self.runs_code => {
+                "programs of models are not run: an admin can switch `code_execution` of the optimizer on"
+                    .into()
+            }
+            Approach::Coc | Approach::ExecuteCode => match sandbox::check_available().await {
+                Ok(()) => return Ok(()),
+                Err(reason) => reason,
+            },
+            _ => return Ok(()),
+        };
+        let name = approach.name();
+        let rule = format!("the approach `{name}` is not available: {missing}");
+        Err(PipeError::bad_field("model", rule))
+    }
+}
+
+fn fetcher(valves: &OptimizerValves) -> Result<Option<Fetcher>> {
+    let mut allowed = split_list(&valves.readurls_hosts).peekable();
+    if allowed.peek().is_none() {
+        return Ok(None);
+    }
+    let allowed_hosts = if split_list(&valves.readurls_hosts).any(|host| host == "*") {
+        AllowedHosts::Any
+    } else {
+        let patterns = allowed.map(str::parse::<HostPattern>);
+        AllowedHosts::Only(patterns.collect::<Result<_, _>>().map_err(PipeError::internal)?)
+    };
+    let policy = FetchPolicy {
+        allowed_hosts,
+        max_bytes: MAX_PAGE_BYTES,
+        total_timeout: Duration::from_secs(10),
+        ..FetchPolicy::default()
+    };
+    Ok(Some(Fetcher::new(policy)))
+}
