@@ -5,8 +5,8 @@ use pipe_sdk::{PipeError, Result};
 use std::future::Future;
 use tokio::{runtime::Handle, sync::oneshot, task::spawn_blocking};
 
-/// A request whose body is larger, in bytes, is worked on by a blocking thread: to parse, convert or
-/// write it takes a millisecond and more.
+/// A request whose body is larger, in bytes, is worked on by a blocking thread: to parse, convert
+/// or write it takes a millisecond and more.
 const MAX_ON_WORKER: usize = 128 << 10;
 
 /// Returns whether a request with a body of so many bytes is worked on by a blocking thread.

@@ -90,8 +90,8 @@ impl ResponseHead {
     }
 }
 
-/// Returns a good response about this count, without its body. If the count is an estimate, a header
-/// says so.
+/// Returns a good response about this count, without its body. If the count is an estimate, a
+/// header says so.
 pub fn token_count_response(count: TokenCount) -> HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     if count.is_estimate {

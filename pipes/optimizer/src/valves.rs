@@ -139,8 +139,8 @@ pub struct OptimizerValves {
     #[schemars(title = "Privacy · Hosts for readurls")]
     pub readurls_hosts: Option<String>,
 
-    /// The search API of `web_search` and `deep_research`. What people ask goes to it. Pages that it
-    /// finds are read by `deep_research` where `readurls_hosts` allows it.
+    /// The search API of `web_search` and `deep_research`. What people ask goes to it. Pages that
+    /// it finds are read by `deep_research` where `readurls_hosts` allows it.
     #[schemars(title = "Search · API", extend("x-everyday" = true))]
     pub search_api: SearchApiName,
 
@@ -159,9 +159,9 @@ pub struct OptimizerValves {
     #[schemars(title = "Approaches · Code execution")]
     pub code_execution: bool,
 
-    /// Lets requests with `"spl_learning": true` store strategies for `spl`: texts on how to work on
-    /// a kind of question, for the user who asks and nobody else. Off: what is stored is used, and
-    /// nothing is added.
+    /// Lets requests with `"spl_learning": true` store strategies for `spl`: texts on how to work
+    /// on a kind of question, for the user who asks and nobody else. Off: what is stored is used,
+    /// and nothing is added.
     #[schemars(title = "Approaches · Learning")]
     pub spl_learning: bool,
 }

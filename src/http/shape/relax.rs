@@ -1,7 +1,7 @@
 //! A body whose objects of unknown types have fields of unknown shapes.
 //!
-//! An API gets new types of blocks and items while its clients are in use, and what they call `data`
-//! need not be what an older type calls so. One such block must not end a session.
+//! An API gets new types of blocks and items while its clients are in use, and what they call
+//! `data` need not be what an older type calls so. One such block must not end a session.
 
 use super::{Shape, check};
 use serde_json::{Map, Value};

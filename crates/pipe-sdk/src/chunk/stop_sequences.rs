@@ -106,8 +106,8 @@ impl Cutter {
     }
 }
 
-/// Returns the usage and the facts of an answer that are there already: those of an answer that came
-/// in one piece.
+/// Returns the usage and the facts of an answer that are there already: those of an answer that
+/// came in one piece.
 fn take_totals(mut chunks: ChunkStream) -> Vec<Chunk> {
     let mut totals = Vec::new();
     while let Some(Some(Ok(chunk))) = chunks.next().now_or_never() {
