@@ -18,11 +18,6 @@ mod demo;
 mod dotenv;
 mod lambda;
 
-/// The allocator. It gives memory back after long requests
-/// (`docs/adr/0008-mimalloc.md`).
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The longest time that the program waits for the last log lines.
 const LOG_FLUSH_LIMIT: Duration = Duration::from_secs(1);
 

@@ -97,8 +97,6 @@ impl DocumentParser {
             .arg(&self.argument)
             // The worker gets neither the host's secrets nor its working directory.
             .env_clear()
-            // The address space that mimalloc reserves ahead would count against the limit.
-            .env("MIMALLOC_ARENA_RESERVE", "0")
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
