@@ -1,18 +1,14 @@
 //! A cache of embeddings: a text that was embedded before is not sent to its model again.
 
-use crate::metrics::EmbeddingCacheMetrics;
+use crate::{blocking, metrics::EmbeddingCacheMetrics};
 use hashlink::LruCache;
-use pipe_sdk::{EmbedCall, Embeddings, PipeError, Result};
+use pipe_sdk::{EmbedCall, Embeddings, Result};
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::task::spawn_blocking;
 
 /// The number of bytes that an entry takes beside its vector: the key, two pointers of the list,
 /// and its part of the hash table.
 const ENTRY_OVERHEAD: usize = 128;
-
-/// The size of texts above which they are hashed off the worker, in bytes.
-const MAX_INLINE_BYTES: usize = 64 << 10;
 
 /// The SHA-256 of a text, with everything that its vector depends on.
 type Key = [u8; 32];
@@ -132,10 +128,8 @@ async fn hash_texts(scope: Sha256, texts: Vec<String>) -> Result<(Vec<Key>, Vec<
         let key = |text: &String| scope.clone().chain_update(text).finalize().into();
         (texts.iter().map(key).collect(), texts)
     };
-    if texts.iter().map(String::len).sum::<usize>() <= MAX_INLINE_BYTES {
-        return Ok(hash(texts));
-    }
-    spawn_blocking(move || hash(texts)).await.map_err(PipeError::internal)
+    let bytes = texts.iter().map(String::len).sum();
+    blocking::compute(bytes, move || hash(texts)).await
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ use pipe_sdk::{
 };
 use std::sync::Arc;
 
+/// The largest number of texts whose vectors a worker parses: each takes up to 40 KiB of JSON.
+const MAX_TEXTS_ON_WORKER: usize = 8;
+
 /// A call to a model: its route, its demand, and the host handle with the user.
 pub struct ModelCall<'a> {
     registry: &'a Registry,
@@ -31,7 +34,8 @@ pub struct TokenCount {
 }
 
 impl<'a> ModelCall<'a> {
-    /// Resolves the model and returns the call.
+    /// Resolves the model and returns the call. For a request with a long body, the pipe works on
+    /// blocking threads.
     ///
     /// # Errors
     /// An unknown or ambiguous model id.
@@ -40,13 +44,15 @@ impl<'a> ModelCall<'a> {
         model: &str,
         demand: Demand,
         host: Host,
+        has_long_body: bool,
     ) -> Result<Self> {
         let route = registry.route(model).await?;
         let demand = route.adjust_demand(demand);
-        Ok(Self { registry, route, demand, host, has_long_body: false })
+        Ok(Self { registry, route, demand, host, has_long_body })
     }
 
-    /// Resolves the model, and asks the filters to admit the call.
+    /// Resolves the model of a pipe's own call, which runs where the pipe runs, and asks the
+    /// filters to admit it.
     ///
     /// # Errors
     /// An unknown or ambiguous model id, and the refusal of a filter.
@@ -56,7 +62,7 @@ impl<'a> ModelCall<'a> {
         demand: Demand,
         host: Host,
     ) -> Result<Self> {
-        let call = Self::resolve(registry, model, demand, host).await?;
+        let call = Self::resolve(registry, model, demand, host, false).await?;
         call.check_admission().await?;
         Ok(call)
     }
@@ -91,13 +97,6 @@ impl<'a> ModelCall<'a> {
         Ok(())
     }
 
-    /// Returns the same call, whose request has a long body or not: an answer to a long one begins
-    /// on a blocking thread, where the pipe converts and writes the request for its upstream.
-    #[must_use]
-    pub fn with_long_body(self, has_long_body: bool) -> Self {
-        Self { has_long_body, ..self }
-    }
-
     /// Returns the demand.
     pub fn demand(&self) -> &Demand {
         &self.demand
@@ -122,8 +121,7 @@ impl<'a> ModelCall<'a> {
         let measurement = self.start_measurement(ModelKind::Chat);
         call.host = call.host.with_context(measurement.child_context.clone());
         call.model = self.route.requested_model;
-        let chunks = self.route.slot.pipe(call);
-        let chunks = if self.has_long_body { blocking::run(chunks).await } else { chunks.await };
+        let chunks = blocking::run(self.has_long_body, self.route.slot.pipe(call)).await;
         measurement.wrap_result(chunks)
     }
 
@@ -134,7 +132,7 @@ impl<'a> ModelCall<'a> {
         call.host = call.host.with_context(context);
         call.model = self.route.requested_model;
         let estimate = Demand::chat(&call.body).prompt_tokens.max(1);
-        match self.route.slot.count_tokens(call).await {
+        match blocking::run(self.has_long_body, self.route.slot.count_tokens(call)).await {
             Ok(tokens) => Ok(TokenCount { tokens, is_estimate: false }),
             Err(error) if error.is_uncounted() => {
                 Ok(TokenCount { tokens: estimate, is_estimate: true })
@@ -152,7 +150,10 @@ impl<'a> ModelCall<'a> {
         let (slot, id) = (&self.route.slot, call.model.clone());
         let model = EmbeddingModel { pipe: slot.id(), model: &id, generation: slot.generation() };
         let cache = self.registry.embedding_cache();
-        let result = cache.embed(model, call, |call| slot.embed(call)).await;
+        // Vectors are longer than the texts.
+        let is_long = self.has_long_body || call.input.len() > MAX_TEXTS_ON_WORKER;
+        let result =
+            cache.embed(model, call, |call| blocking::run(is_long, slot.embed(call))).await;
         measurement.record_response(result, |answer| answer.prompt_tokens)
     }
 
@@ -162,7 +163,7 @@ impl<'a> ModelCall<'a> {
         let measurement = self.start_measurement(ModelKind::Rerank);
         call.host = Some(self.host.with_context(measurement.child_context.clone()));
         (call.model, call.trace) = (self.route.requested_model, measurement.child_context.trace);
-        let result = self.route.slot.rerank(call).await;
+        let result = blocking::run(self.has_long_body, self.route.slot.rerank(call)).await;
         measurement.record_response(result, |answer| answer.prompt_tokens)
     }
 
@@ -172,7 +173,9 @@ impl<'a> ModelCall<'a> {
         let measurement = self.start_measurement(ModelKind::Image);
         call.host = Some(self.host.with_context(measurement.child_context.clone()));
         call.model = self.route.requested_model;
-        measurement.record_response(self.route.slot.images(call).await, |_| 0)
+        // The request is short, and the images are not.
+        let result = blocking::run(true, self.route.slot.images(call)).await;
+        measurement.record_response(result, |_| 0)
     }
 
     fn start_measurement(&self, kind: ModelKind) -> Measurement {

@@ -1,8 +1,6 @@
-//! Reads bodies of requests: within a budget of memory over all requests, in time, and large ones
-//! are parsed off the workers.
+//! Reads bodies of requests: within a budget of memory over all requests, and in time.
 
 use super::Error;
-use crate::blocking;
 use actix_web::{ResponseError, http::StatusCode, web::Bytes};
 use futures_util::{Stream, StreamExt};
 use json_limits::{JsonLimits, JsonLimitsError};
@@ -13,10 +11,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 /// A body up to this size counts as small: a part of the budget is kept for such bodies.
 const SMALL: usize = 1 << 20;
@@ -45,7 +40,6 @@ pub struct Bodies(Arc<Budget>);
 struct Budget {
     limit: usize,
     used: AtomicUsize,
-    parsers: Semaphore,
 }
 
 /// What one body may be.
@@ -76,9 +70,7 @@ pub struct Share {
 impl Bodies {
     /// A budget of so many bytes.
     pub fn new(limit: usize) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let parsers = Semaphore::new(cores.div_ceil(2));
-        Self(Arc::new(Budget { limit, used: AtomicUsize::new(0), parsers }))
+        Self(Arc::new(Budget { limit, used: AtomicUsize::new(0) }))
     }
 
     /// Returns how many bytes are charged at this moment.
@@ -138,25 +130,6 @@ impl Bodies {
             bytes.extend_from_slice(&chunk);
         }
         Ok(Received { bytes, share })
-    }
-
-    /// Does a part of the work on a request with a body of so many bytes: on a blocking thread if
-    /// it is long, and only so many of those at once.
-    ///
-    /// # Errors
-    /// Those of the work.
-    pub async fn compute<T: Send + 'static>(
-        &self,
-        bytes: usize,
-        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        if !blocking::is_long(bytes) {
-            return work();
-        }
-        // The semaphore is never closed.
-        let _permit = self.0.parsers.acquire().await.ok();
-        let worked = tokio::task::spawn_blocking(work).await;
-        worked.unwrap_or_else(|_| Err(Error::panicked()))
     }
 }
 

@@ -4,7 +4,7 @@ mod input;
 
 use super::{
     Error,
-    json::{Json, JsonBody},
+    json::{self, Json, JsonBody},
     request_context::RequestContext,
     shape::{
         COUNTABLE,
@@ -104,6 +104,9 @@ impl JsonBody for EmbeddingsBody {
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
+/// About how many bytes of JSON a number of a vector takes.
+const NUMBER_BYTES: usize = 12;
+
 /// The header that names the purpose of the vectors, for clients whose bodies cannot.
 const INPUT_TYPE_HEADER: &str = "x-pipewright-input-type";
 
@@ -126,13 +129,15 @@ pub async fn embed(
     let Embeddings { vectors, prompt_tokens } = context.or_shutdown(model_call.embed(call)).await?;
     let usage = unary::record_prompt_tokens(&context.record, prompt_tokens);
     let format = encoding_format.unwrap_or_default();
+    let numbers: usize = vectors.iter().map(Vec::len).sum();
     let item = |(index, vector)| EmbeddingObject {
         object: "embedding",
         index,
         embedding: format.encode(vector),
     };
     let data = vectors.into_iter().enumerate().map(item).collect();
-    Ok(HttpResponse::Ok().json(EmbeddingList { object: "list", data, model, usage }))
+    let list = EmbeddingList { object: "list", data, model, usage };
+    json::respond(numbers * NUMBER_BYTES, list).await
 }
 
 fn input_type_header(headers: &HeaderMap) -> Result<Option<EmbedInput>, PipeError> {

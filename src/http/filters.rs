@@ -3,15 +3,11 @@
 
 use super::{
     Error, State, identity,
-    json::{Json, JsonBody, body_size},
+    json::{self, Json, JsonBody, body_size},
     shape::{OBJECT, Shape},
 };
-use crate::slot::Slot;
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{StatusCode, header::ContentType},
-    web,
-};
+use crate::{blocking, slot::Slot};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use pipe_sdk::{CallContext, ChatRef, FilterBody, FilterCall, Host, Serves};
 use serde::Deserialize;
 use serde_json::Value;
@@ -40,14 +36,16 @@ pub async fn inlet(
 ) -> Result<HttpResponse, Error> {
     let slot = find_slot(&state, &id)?;
     let call = filter_call(&state, slot.id(), body);
-    let filtered = Arc::clone(&slot).inlet(call).await;
+    let is_long = blocking::is_long(body_size(&request));
+    let filtered = blocking::run(is_long, Arc::clone(&slot).inlet(call)).await;
     let mut filtered = filtered.map_err(|error| Error::from(error).in_reason())?;
     if !matches!(slot.serves(), Some(Serves::Filter { .. })) {
         // The chat call of our own models carries no metadata; another's model must not be sent
         // fields that it may refuse.
         identity::copy_chat_keys(&mut filtered.0);
     }
-    json_response(&state, &request, filtered).await
+    // The chat as the filter left it is about as long as the request.
+    json::respond(body_size(&request), filtered).await
 }
 
 /// `POST /{id}/filter/outlet`.
@@ -59,20 +57,11 @@ pub async fn outlet(
 ) -> Result<HttpResponse, Error> {
     let slot = find_slot(&state, &id)?;
     let call = filter_call(&state, slot.id(), body);
-    let filtered = slot.outlet(call).await;
+    let is_long = blocking::is_long(body_size(&request));
+    let filtered = blocking::run(is_long, slot.outlet(call)).await;
     let filtered = filtered.map_err(|error| Error::from(error).in_reason())?;
-    json_response(&state, &request, filtered).await
-}
-
-/// Returns the chat as the filter left it. It is about as long as the request.
-async fn json_response(
-    state: &State,
-    request: &HttpRequest,
-    body: FilterBody,
-) -> Result<HttpResponse, Error> {
-    let write = move || serde_json::to_vec(&body).map_err(|_| Error::panicked());
-    let json = state.bodies.compute(body_size(request), write).await?;
-    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(json))
+    // The chat as the filter left it is about as long as the request.
+    json::respond(body_size(&request), filtered).await
 }
 
 /// Returns the call of a filter. Its user and chat are trusted: Open WebUI's server sent them with

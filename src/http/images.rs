@@ -2,7 +2,7 @@
 
 use super::{
     Error,
-    json::{Json, JsonBody},
+    json::{self, Json, JsonBody},
     request_context::RequestContext,
     shape::{
         COUNT,
@@ -88,8 +88,9 @@ pub async fn generate(
     let Images { images } = context.or_shutdown(model_call.images(call)).await?;
     let delivery = response_format.unwrap_or_default();
     let output_format = images.first().map(|image| image.format);
+    let bytes = images.iter().map(|image| image.base64.len()).sum();
     let data = images.into_iter().map(|image| delivery.encode(image)).collect();
-    Ok(HttpResponse::Ok().json(ImageList { created: unix_seconds(), data, output_format }))
+    json::respond(bytes, ImageList { created: unix_seconds(), data, output_format }).await
 }
 
 fn check(prompt: &str, rest: &Map<String, Value>) -> Result<()> {

@@ -6,18 +6,22 @@ use super::{
     bodies::{BodyLimit, Received},
     shape::{self, SchemaViolation, Shape},
 };
+use crate::blocking;
 use actix_web::{
-    FromRequest, HttpMessage, HttpRequest,
+    FromRequest, HttpMessage, HttpRequest, HttpResponse,
     dev::Payload,
     http::{
         StatusCode,
-        header::{self, HeaderMap},
+        header::{self, ContentType, HeaderMap},
     },
     web,
 };
 use futures_util::future::LocalBoxFuture;
 use pipe_sdk::replace_lone_surrogates;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 /// A body that is read from JSON.
 pub trait JsonBody: DeserializeOwned + Send + 'static {
@@ -58,7 +62,7 @@ impl<T: JsonBody> FromRequest for Json<T> {
             request.extensions_mut().insert(share);
             let size = bytes.len();
             request.extensions_mut().insert(BodySize(size));
-            state.bodies.compute(size, move || parse::<T>(&mut bytes)).await.map(Self)
+            blocking::compute(size, move || parse::<T>(&mut bytes)).await?.map(Self)
         })
     }
 }
@@ -79,6 +83,20 @@ pub fn check_encoding(headers: &HeaderMap) -> Result<(), Error> {
         return Err(Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send the body uncompressed"));
     }
     Ok(())
+}
+
+/// Returns a response whose JSON takes about so many bytes. A long one is written on a blocking
+/// thread.
+///
+/// # Errors
+/// A value that cannot be JSON, which is a defect.
+pub async fn respond(
+    bytes: usize,
+    value: impl Serialize + Send + 'static,
+) -> Result<HttpResponse, Error> {
+    let json = blocking::compute(bytes, move || serde_json::to_vec(&value)).await?;
+    let json = json.map_err(|_| Error::panicked())?;
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(json))
 }
 
 /// The length that the headers declare.

@@ -112,11 +112,12 @@ impl RequestContext {
         let registry = &self.state.registry;
         let host = Host::new(Arc::clone(registry) as _, context, chat).with_hints(hints);
         // An unknown model is an error of its own, with similar names.
-        let call = ModelCall::resolve(registry, model, demand, host);
+        let has_long_body = blocking::is_long(body_size(&self.request));
+        let call = ModelCall::resolve(registry, model, demand, host, has_long_body);
         let call = self.or_shutdown(call).await?;
         self.record.outcome().model = Some(model.into());
         self.or_shutdown(call.check_admission()).await.map_err(Error::in_reason)?;
-        Ok(call.with_long_body(blocking::is_long(body_size(&self.request))))
+        Ok(call)
     }
 
     /// Returns the hints of the headers, with the long context if the model's name asks for it.
@@ -153,7 +154,7 @@ impl RequestContext {
         &self,
         work: impl FnOnce() -> Result<T, PipeError> + Send + 'static,
     ) -> Result<T, Error> {
-        self.state.bodies.compute(body_size(&self.request), || Ok(work()?)).await
+        Ok(blocking::compute(body_size(&self.request), work).await??)
     }
 
     /// Waits for the response, unless the host stops first.

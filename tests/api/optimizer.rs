@@ -13,6 +13,7 @@ use crate::{
 };
 use ::openai_proxy::OpenAiProxy;
 use ::optimizer::Optimizer;
+use ::rate_limit::RateLimit;
 use futures_util::StreamExt;
 use pipewright::slot::Registration;
 use reqwest::Method;
@@ -21,8 +22,11 @@ use std::time::Duration;
 use tokio::time::timeout;
 use upstream::{Line, Upstream, says};
 
-const PIPES: &[Registration] =
-    &[Registration::for_pipe::<OpenAiProxy>(), Registration::for_pipe::<Optimizer>()];
+const PIPES: &[Registration] = &[
+    Registration::for_pipe::<OpenAiProxy>(),
+    Registration::for_pipe::<Optimizer>(),
+    Registration::for_pipe::<RateLimit>(),
+];
 
 struct Rig {
     upstream: Upstream,

@@ -8,7 +8,7 @@ use serde_json::Value;
 pub struct Demand {
     /// The kind of a demand.
     pub kind: DemandKind,
-    /// The number of texts to embed or images to make; 1 for everything else.
+    /// The number of texts to embed, images to make, or searches; 1 for everything else.
     pub amount: u64,
     /// About how many tokens are read.
     pub prompt_tokens: u64,
@@ -66,7 +66,12 @@ impl Demand {
 
     /// Returns the demand of a search among documents.
     pub fn search() -> Self {
-        Self::single(DemandKind::Search)
+        Self::searches(1)
+    }
+
+    /// Returns the demand of so many searches at once.
+    pub fn searches(amount: u64) -> Self {
+        Self { amount, ..Self::single(DemandKind::Search) }
     }
 
     /// Returns the demand of this call for vectors.

@@ -15,7 +15,7 @@ use crate::{
     strategies::StrategyStore,
     valves::OptimizerValves,
 };
-use pipe_sdk::{Body, Chunk, Event, Host, Result, Usage, split_list};
+use pipe_sdk::{Body, Chunk, Demand, Event, Host, Result, Usage, split_list};
 use serde_json::Value;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -132,11 +132,24 @@ impl Engine {
         named.filter(|id| !id.is_empty()).unwrap_or_else(|| self.base.model.clone())
     }
 
+    /// Asks the limits for so many searches of the web, as a part of the request for its model.
+    ///
+    /// # Errors
+    /// Returns the refusal of a limit.
+    pub async fn admit_searches(&self, amount: usize) -> Result<()> {
+        let demand = Demand::searches(amount as u64);
+        self.host_with_new_admission().admit(&self.base.model, demand).await
+    }
+
     /// Returns the host for the call of this number. Limits of tokens and dollars are checked anew
     /// for every call.
     fn host_for_call(&self, number: usize) -> Host {
+        if number == 0 { self.host.clone() } else { self.host_with_new_admission() }
+    }
+
+    fn host_with_new_admission(&self) -> Host {
         let context = self.host.context();
-        if number == 0 || context.admission.is_exempt() {
+        if context.admission.is_exempt() {
             return self.host.clone();
         }
         self.host.clone().with_context(context.with_new_admission())

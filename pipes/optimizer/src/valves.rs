@@ -150,7 +150,7 @@ pub struct OptimizerValves {
     pub search_url: Option<String>,
 
     /// The key of the search API.
-    #[schemars(title = "Search · Key", extend("x-everyday" = true, "x-origin" = "search_url"))]
+    #[schemars(title = "Search · Key", extend("x-everyday" = true, "x-origin" = ["search_url", "search_api"]))]
     pub search_key: Secret,
 
     /// Runs programs that models and people write, for `coc` and `executecode`. They run in a

@@ -172,7 +172,9 @@ impl RateLimit {
                 })
             }
             Unit::Requests => Some(Charge { amount: 1, ..charge }),
-            Unit::Only(kind) if is_counted || kind != demand.kind => None,
+            Unit::Only(kind) if kind != demand.kind => None,
+            // A search of the web costs by itself, and no request was counted for it.
+            Unit::Only(kind) if is_counted && kind != DemandKind::Search => None,
             Unit::Only(_) => Some(Charge { amount: demand.amount, ..charge }),
             Unit::Tokens => {
                 let reserved = demand.prompt_tokens.saturating_add(demand.completion_tokens);

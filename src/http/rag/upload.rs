@@ -1,10 +1,13 @@
 //! Uploads of documents: files in a form, or texts in JSON.
 
 use super::library;
-use crate::http::{
-    BodyLimit, Error, Received, State,
-    json::{self, JsonBody},
-    shape::{Shape, rag},
+use crate::{
+    blocking,
+    http::{
+        BodyLimit, Error, Received, State,
+        json::{self, JsonBody},
+        shape::{Shape, rag},
+    },
 };
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
@@ -112,7 +115,7 @@ pub async fn upload_documents(
     // The share of the budget for bodies is held until the documents are stored.
     let Received { bytes: mut body, share: _share } = body;
     let uploads = match pieces {
-        Some(_) => state.bodies.compute(body.len(), move || parse_texts(&mut body)).await?,
+        Some(_) => blocking::compute(body.len(), move || parse_texts(&mut body)).await??,
         None => parse_files(request.headers(), body.into()).await?,
     };
     if uploads.is_empty() {

@@ -86,6 +86,31 @@ async fn a_report_is_revised_with_what_searches_find_and_lists_what_it_cites() {
 }
 
 #[actix_web::test]
+async fn searches_of_the_web_are_counted_by_the_limits() {
+    let search = SearchServer::start(|_| vec![page("a", "x")]);
+    let rig = rig(search.valves(), |_, _| says("no")).await;
+    let rules = json!({"exceptions": "everybody: 2 searches/day"});
+    assert_eq!(rig.host.turn("rate_limit", &rules).await.status, 200);
+    for _ in 0..2 {
+        let answered = rig.asks("web_search-m", json!({})).await;
+        assert_eq!(answered.status, 200, "{}", answered.text);
+    }
+    let (answered, calls) = rig.calls("web_search-m", json!({})).await;
+    assert!(answered.refused(429).contains("2 searches a day"), "{}", answered.text);
+    assert_eq!((calls, search.asked().len()), (0, 2));
+}
+
+#[actix_web::test]
+async fn the_key_of_one_search_api_is_not_sent_to_another() {
+    let rig = rig(json!({"search_api": "brave", "search_key": "key"}), |_, _| says("no")).await;
+    let moved = json!({"search_api": "tavily"});
+    let refused = rig.host.turn("optimizer", &moved).await;
+    assert!(refused.refused(422).contains("search_key: must be entered again"), "{}", refused.text);
+    let moved = json!({"search_api": "tavily", "search_key": "key"});
+    assert_eq!(rig.host.turn("optimizer", &moved).await.status, 200);
+}
+
+#[actix_web::test]
 async fn a_search_that_fails_is_an_error_of_the_search() {
     let valves = json!({"search_api": "searxng", "search_url": "http://127.0.0.1:9"});
     let rig = rig(valves, |_, _| says("no")).await;

@@ -237,15 +237,17 @@ pub(super) fn parse_queries(reply: &str) -> Vec<String> {
 /// Searches for all queries at once. Returns each page once, those of all queries by turns.
 ///
 /// # Errors
-/// Returns an error if every search fails.
+/// Returns an error if every search fails, and the refusal of a limit of searches.
 pub(super) async fn search_all(branch: &Branch, queries: &[String]) -> Result<Vec<SearchResult>> {
     let engine = &branch.engine;
     let Some(client) = &engine.services.search else {
         return Err(PipeError::internal("there is no search client"));
     };
     // What `privacy` hides from models goes to no search engine either.
-    let queries: Vec<_> = queries.iter().map(|query| engine.redact(query)).collect();
-    let searches = queries.iter().filter(|query| !query.trim().is_empty()).map(|query| {
+    let mut queries: Vec<_> = queries.iter().map(|query| engine.redact(query)).collect();
+    queries.retain(|query| !query.trim().is_empty());
+    engine.admit_searches(queries.len()).await?;
+    let searches = queries.iter().map(|query| {
         let query = query.get(..query.floor_char_boundary(MAX_QUERY_BYTES)).unwrap_or_default();
         client.search(query, RESULTS)
     });
