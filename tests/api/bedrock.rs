@@ -9,6 +9,7 @@ mod media;
 mod requests;
 mod schemas;
 mod service;
+mod snapshots;
 mod thinking;
 mod tools;
 mod turns;

@@ -57,6 +57,7 @@ mod responses;
 mod rig;
 mod saved_lists;
 mod shell;
+mod stream_formats;
 mod support;
 mod traces;
 mod trust;
