@@ -2,6 +2,7 @@
 
 mod admin;
 mod answer;
+mod anthropic;
 mod anthropic_tools;
 mod api_dialect;
 mod auth;
@@ -22,6 +23,7 @@ mod health;
 mod identity;
 mod images;
 mod json;
+mod key_name;
 mod messages;
 mod metrics;
 mod models;

@@ -7,6 +7,7 @@ use super::{
     Access, Error, State,
     bad_keys::BadKeys,
     caller::{HostNames, TrustedProxies},
+    key_name::KeyName,
     request_log::RequestLog,
     unprefixed,
 };
@@ -40,10 +41,6 @@ pub struct Keys {
     is_default: bool,
     named: Vec<(Arc<str>, [u8; 32])>,
 }
-
-/// The name of the key that opened the door; without one it was the host's own.
-#[derive(Clone)]
-pub struct KeyName(pub Arc<str>);
 
 /// The facts about a request's sender beside the key.
 pub struct Callers {

@@ -6,7 +6,7 @@
 
 mod answer;
 mod content;
-mod error;
+pub mod error;
 mod events;
 mod field_paths;
 pub mod models;
@@ -14,7 +14,6 @@ mod request;
 mod source;
 mod turns;
 
-pub use error::error_response;
 pub use request::Request;
 
 use super::{
@@ -23,26 +22,13 @@ use super::{
     api_dialect::ApiDialect,
     json::Json,
     request_context::RequestContext,
-    tool_choice, unprefixed,
+    tool_choice,
 };
-use actix_web::{HttpResponse, http::header::HeaderMap};
+use actix_web::HttpResponse;
 use events::EventWriter;
 use pipe_sdk::{Answer, Demand, PipeError};
 use request::ConvertedRequest;
 use serde_json::{Value, json};
-
-/// The header that Anthropic's clients send with every request.
-pub const ANTHROPIC_VERSION: &str = "anthropic-version";
-
-/// Returns whether Anthropic's clients use this path. They list models at the same path as
-/// OpenAI's.
-pub fn is_anthropic_request(path: &str, headers: &HeaderMap) -> bool {
-    let path = unprefixed(path);
-    let is = |own: &str| {
-        path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    is("/messages") || is("/models") && headers.contains_key(ANTHROPIC_VERSION)
-}
 
 /// The dialect of the Messages API, with notes about ignored parts of the request.
 struct MessagesDialect {

@@ -2,8 +2,7 @@
 //! clients of OpenAI's API and of `OpenRouter`'s.
 
 use super::{
-    Error, State, identity,
-    messages::{self, ANTHROPIC_VERSION},
+    Error, State, anthropic::ANTHROPIC_VERSION, identity, messages::models as anthropic_models,
     open_webui,
 };
 use crate::{
@@ -37,7 +36,7 @@ pub async fn list(state: web::Data<State>, request: HttpRequest) -> Result<HttpR
     let wish = query.find(|(field, _)| field == "type").map(|(_, wish)| wish);
     if request.headers().contains_key(ANTHROPIC_VERSION) {
         let all = list_entries(&state, |_| true).await;
-        let page = messages::models::list_page(&all, request.query_string())?;
+        let page = anthropic_models::list_page(&all, request.query_string())?;
         return Ok(HttpResponse::Ok().json(page));
     }
     let entries = match wish.as_deref() {
@@ -84,7 +83,7 @@ pub async fn show(
     let entry = found.map_err(|error| with_similar_ids(&state, error))?;
     let is_anthropics = request.headers().contains_key(ANTHROPIC_VERSION);
     Ok(HttpResponse::Ok().json(if is_anthropics {
-        messages::models::model_object(&entry)
+        anthropic_models::model_object(&entry)
     } else {
         entry
     }))

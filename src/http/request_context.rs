@@ -1,7 +1,8 @@
 //! The context of a request to a model: the host, the user, and the admission of calls.
 
 use super::{
-    Error, State, answer, auth::KeyName, identity, json::body_size, models, request_log::RequestLog,
+    Error, State, answer, identity, json::body_size, key_name::KeyName, models,
+    request_log::RequestLog,
 };
 use crate::{blocking, drain::DrainStage, model_call::ModelCall};
 use actix_web::{

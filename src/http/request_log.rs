@@ -1,7 +1,10 @@
-//! What is kept of a request: its id, its place among those under way, and one log line when its
+//! The record of a request: its id, its place among those under way, and one log line when its
 //! answer has ended.
 
-use super::{Access, Error, Route, State, auth::KeyName, messages, routes_at};
+use super::{
+    Access, Error, Route, State, anthropic::is_anthropic_request, key_name::KeyName,
+    messages::error::error_response, routes_at,
+};
 use crate::{
     drain::InFlightRequest,
     failed_requests::{FailedRequest, FailedRequests},
@@ -94,7 +97,7 @@ impl RequestLog {
             method: known_method(request.method()),
             route,
             path: truncate(request.path(), PATH_LIMIT).into_owned(),
-            is_anthropics: messages::is_anthropic_request(request.path(), request.headers()),
+            is_anthropics: is_anthropic_request(request.path(), request.headers()),
             started: Instant::now(),
             outcome: Mutex::new(Outcome { is_logged: true, ..Outcome::default() }),
             in_flight: watching.map(|state| state.drain.track_request()),
@@ -164,7 +167,7 @@ impl RequestLog {
     /// own.
     fn in_api_dialect(&self, error: &actix_web::Error) -> Option<HttpResponse> {
         let error = error.as_error::<Error>().filter(|_| self.is_anthropics)?;
-        Some(messages::error_response(error, &self.id))
+        Some(error_response(error, &self.id))
     }
 
     /// The same answer, which holds the record until it has been sent.
