@@ -4,7 +4,7 @@
 mod schemas;
 
 use crate::{
-    bedrock::{emulator, host, sent},
+    bedrock::{emulator, host, sent_bodies},
     support::{self, TestHost},
 };
 use bedrock_emulator::{ANY, BedrockException, Emulator, ModelAnswer, Script};
@@ -15,7 +15,7 @@ const NOVA: &str = "bedrock_models.amazon.nova-lite-v1:0";
 
 const PATCH: &str = "*** Begin Patch\n*** Update File: a.txt\n-\"x\"\n+é\n*** End Patch";
 
-fn calls(name: &str, input: &Value) -> Script {
+fn script_call(name: &str, input: &Value) -> Script {
     let text = input.to_string();
     // Cut in the middle of whatever stands there.
     let pieces: Vec<String> =
@@ -23,7 +23,7 @@ fn calls(name: &str, input: &Value) -> Script {
     Script::answer(ModelAnswer::new().tool("t1", name, pieces).stop("tool_use"))
 }
 
-fn with(mut body: Value, fields: Value) -> Value {
+fn with_fields(mut body: Value, fields: Value) -> Value {
     let Value::Object(fields) = fields else { panic!("fields are an object") };
     body.as_object_mut().unwrap().extend(fields);
     body
@@ -39,13 +39,13 @@ fn patch_tool() -> Value {
            "format": {"type": "grammar", "syntax": "lark", "definition": "start: begin hunk+ end"}})
 }
 
-fn group() -> Value {
+fn tool_namespace() -> Value {
     json!({"type": "namespace", "name": "mcp__git", "description": "Git.", "tools": [
         {"type": "function", "name": "log", "description": "Logs.", "parameters": {"type": "object", "properties": {}}}]})
 }
 
-async fn respond(host: &TestHost, fields: Value) -> support::Answered {
-    let answered = host.post("/v1/responses", &with(json!({"model": CLAUDE}), fields)).await;
+async fn respond(host: &TestHost, fields: Value) -> support::TestResponse {
+    let answered = host.post("/v1/responses", &with_fields(json!({"model": CLAUDE}), fields)).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
     answered
 }
@@ -56,15 +56,15 @@ async fn a_custom_tool_is_a_function_to_the_model_and_a_custom_call_to_the_clien
     let host = host(&emulator).await;
     let asked = json!({"input": "patch", "tools": [patch_tool(), {"type": "web_search"}]});
 
-    emulator.script(ANY, calls("apply_patch", &json!({"input": PATCH})));
+    emulator.script(ANY, script_call("apply_patch", &json!({"input": PATCH})));
     let answered = respond(&host, asked.clone()).await;
     assert!(answered.header("x-pipewright-notes").contains("web_search"));
     let call = &answered.json["output"][0];
     assert_eq!((&call["type"], &call["name"]), (&json!("custom_tool_call"), &json!("apply_patch")));
     assert_eq!((&call["input"], &call["call_id"]), (&json!(PATCH), &json!("t1")));
 
-    emulator.script(ANY, calls("apply_patch", &json!({"input": PATCH})));
-    let events = events(&respond(&host, with(asked, json!({"stream": true}))).await.text);
+    emulator.script(ANY, script_call("apply_patch", &json!({"input": PATCH})));
+    let events = events(&respond(&host, with_fields(asked, json!({"stream": true}))).await.text);
     let of = |kind: &str| events.iter().filter(|event| event["type"] == kind).collect::<Vec<_>>();
     let deltas = of("response.custom_tool_call_input.delta");
     assert!(deltas.len() > 3, "{deltas:?}");
@@ -75,7 +75,7 @@ async fn a_custom_tool_is_a_function_to_the_model_and_a_custom_call_to_the_clien
     assert_eq!(of("response.output_item.done")[0]["item"]["input"], PATCH);
     assert_eq!(of("response.completed")[0]["response"]["output"][0]["input"], PATCH);
 
-    let spec = &sent(&emulator).pop().unwrap()["toolConfig"]["tools"][0]["toolSpec"];
+    let spec = &sent_bodies(&emulator).pop().unwrap()["toolConfig"]["tools"][0]["toolSpec"];
     assert_eq!(spec["inputSchema"]["json"]["required"], json!(["input"]));
     assert!(spec["description"].as_str().unwrap().contains("start: begin hunk+ end"));
 }
@@ -85,8 +85,8 @@ async fn a_group_of_tools_is_flattened_and_its_calls_name_it() {
     let emulator = emulator();
     let host = host(&emulator).await;
     for stream in [false, true] {
-        emulator.script(ANY, calls("mcp__git__log", &json!({"n": 1})));
-        let asked = json!({"input": "log", "tools": [group()], "stream": stream});
+        emulator.script(ANY, script_call("mcp__git__log", &json!({"n": 1})));
+        let asked = json!({"input": "log", "tools": [tool_namespace()], "stream": stream});
         let answered = respond(&host, asked).await;
         let call = if stream {
             events(&answered.text).pop().unwrap()["response"]["output"][0].clone()
@@ -104,8 +104,8 @@ async fn a_group_of_tools_is_flattened_and_its_calls_name_it() {
         {"role": "user", "content": "log"},
         {"type": "function_call", "namespace": "mcp__git", "name": "log", "call_id": "t1", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "t1", "output": "none"}]);
-    respond(&host, json!({"input": past, "tools": [group()]})).await;
-    let turn = &sent(&emulator).pop().unwrap()["messages"][1];
+    respond(&host, json!({"input": past, "tools": [tool_namespace()]})).await;
+    let turn = &sent_bodies(&emulator).pop().unwrap()["messages"][1];
     assert_eq!(turn["content"][0]["toolUse"]["name"], "mcp__git__log");
 }
 
@@ -156,7 +156,7 @@ async fn tools_of_openai_s_own_come_back_as_the_items_that_clients_know() {
         ),
     ] {
         for stream in [false, true] {
-            emulator.script(ANY, calls(name, &input));
+            emulator.script(ANY, script_call(name, &input));
             let asked = json!({"input": "go", "tools": [tool], "stream": stream});
             let answered = respond(&host, asked).await;
             let item = if stream {
@@ -176,13 +176,13 @@ async fn no_item_of_a_conversation_stops_it() {
     let host = host(&emulator).await;
     let items = json!([
         {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}, {"type": "hologram"}]},
-        {"type": "additional_tools", "role": "developer", "tools": [group()]},
+        {"type": "additional_tools", "role": "developer", "tools": [tool_namespace()]},
         {"type": "custom_tool_call", "call_id": "c1", "name": "apply_patch", "input": PATCH},
         {"type": "custom_tool_call_output", "call_id": "c1", "output": "done"},
         {"type": "local_shell_call", "call_id": "c2", "status": "completed", "action": {"type": "exec", "command": ["ls"], "env": {}}},
         {"type": "local_shell_call_output", "id": "c2", "output": "a.txt"},
         {"type": "tool_search_call", "call_id": "c3", "execution": "client", "arguments": {"query": "x"}, "status": "completed"},
-        {"type": "tool_search_output", "call_id": "c3", "execution": "client", "status": "completed", "tools": [group()]},
+        {"type": "tool_search_output", "call_id": "c3", "execution": "client", "status": "completed", "tools": [tool_namespace()]},
         {"type": "shell_call", "call_id": "c4", "action": {"commands": ["ls"]}},
         {"type": "shell_call_output", "call_id": "c4", "output": [{"stdout": "b.txt", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}]},
         {"type": "apply_patch_call", "call_id": "c5", "status": "completed", "operation": {"type": "delete_file", "path": "a"}},
@@ -211,7 +211,7 @@ async fn no_item_of_a_conversation_stops_it() {
             "include": ["reasoning.encrypted_content"], "store": false, "prompt_cache_key": "k",
             "text": {"verbosity": "low"}, "parallel_tool_calls": true});
         respond(&host, asked).await;
-        let told = sent(&emulator).pop().unwrap()["messages"].to_string();
+        let told = sent_bodies(&emulator).pop().unwrap()["messages"].to_string();
         for said in [
             "the weather",
             "a page",
@@ -252,7 +252,7 @@ async fn a_conversation_is_compacted_and_goes_on_after_its_summary() {
     emulator.script(ANY, Script::answer(ModelAnswer::with_text(["ok"])));
     let next = json!([summary.take(), {"role": "user", "content": "and?"}]);
     respond(&host, json!({"input": next})).await;
-    assert!(sent(&emulator).pop().unwrap().to_string().contains("They said hi."));
+    assert!(sent_bodies(&emulator).pop().unwrap().to_string().contains("They said hi."));
     let counted =
         host.post("/responses/input_tokens", &json!({"model": CLAUDE, "input": "hi"})).await;
     assert!(counted.json["input_tokens"].as_u64().unwrap() > 0, "{}", counted.text);
@@ -260,14 +260,18 @@ async fn a_conversation_is_compacted_and_goes_on_after_its_summary() {
 
 fn message(fields: Value) -> Value {
     let body = json!({"model": CLAUDE, "max_tokens": 2000, "messages": [{"role": "user", "content": "hi"}]});
-    with(body, fields)
+    with_fields(body, fields)
 }
 
-async fn told(emulator: &Emulator, host: &TestHost, fields: Value) -> (Value, support::Answered) {
+async fn ask_and_record(
+    emulator: &Emulator,
+    host: &TestHost,
+    fields: Value,
+) -> (Value, support::TestResponse) {
     emulator.script(ANY, Script::answer(ModelAnswer::with_text(["ok"])));
     let answered = host.post("/v1/messages", &message(fields)).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
-    (sent(emulator).pop().unwrap(), answered)
+    (sent_bodies(emulator).pop().unwrap(), answered)
 }
 
 #[actix_web::test]
@@ -279,11 +283,11 @@ async fn what_claude_code_says_of_itself_goes_no_further() {
         json!([{"type": "text", "text": attribution}, {"type": "text", "text": "Be kind."}]),
         json!(format!("{attribution}\nBe kind.")),
     ] {
-        let (sent, _) = told(&emulator, &host, json!({"system": system})).await;
+        let (sent, _) = ask_and_record(&emulator, &host, json!({"system": system})).await;
         assert_eq!(sent["system"][0]["text"], "Be kind.", "{sent}");
         assert!(!sent.to_string().contains("billing"), "{sent}");
     }
-    let (sent, _) = told(&emulator, &host, json!({"system": attribution})).await;
+    let (sent, _) = ask_and_record(&emulator, &host, json!({"system": attribution})).await;
     assert_eq!(sent.get("system"), None);
 }
 
@@ -308,7 +312,7 @@ async fn no_block_of_a_conversation_stops_it() {
             {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "tool_reference", "tool_name": "mcp__x__y"}]},
             {"type": "hologram"}, {"type": "hologram", "words": "of light"},
             {"type": "hologram", "data": {"caption": "of air"}, "id": 5, "content": ["of sound"], "input": "of heat"}]}]);
-    let (sent, _) = told(&emulator, &host, json!({"messages": messages})).await;
+    let (sent, _) = ask_and_record(&emulator, &host, json!({"messages": messages})).await;
     let sent = sent["messages"].to_string();
     let told = ["weather", "Rain", "wet", "a.txt", "seen", "what was before", "mcp__x__y"];
     for said in told.into_iter().chain(["of light", "of air", "of sound", "of heat"]) {
@@ -327,7 +331,7 @@ async fn tools_that_anthropic_has_defined_go_to_claude_as_such_and_elsewhere_as_
         {"type": "web_search_20250305", "name": "web_search"},
         {"name": "own", "input_schema": {"type": "object"}, "defer_loading": true, "eager_input_streaming": true}]);
     let fields = json!({"tools": tools, "context_management": {"edits": []}, "mcp_servers": [{"type": "url", "url": "https://a.b", "name": "x"}]});
-    let (sent_, answered) = told(&emulator, &host, fields.clone()).await;
+    let (sent_, answered) = ask_and_record(&emulator, &host, fields.clone()).await;
     let own = &sent_["additionalModelRequestFields"];
     assert_eq!(own["tools"][0], json!({"name": "bash", "type": "bash_20250124"}));
     assert_eq!(own["tools"][1]["max_characters"], 9);
@@ -337,24 +341,27 @@ async fn tools_that_anthropic_has_defined_go_to_claude_as_such_and_elsewhere_as_
     let notes = answered.header("x-pipewright-notes");
     assert!(notes.contains("web_search_20250305") && notes.contains("mcp_servers"), "{notes}");
 
-    let (sent_, _) = told(&emulator, &host, with(fields, json!({"model": NOVA}))).await;
+    let (sent_, _) =
+        ask_and_record(&emulator, &host, with_fields(fields, json!({"model": NOVA}))).await;
     let names = sent_["toolConfig"]["tools"].as_array().unwrap();
     let names: Vec<_> = names.iter().filter_map(|tool| tool["toolSpec"]["name"].as_str()).collect();
     assert_eq!(names, ["bash", "str_replace_based_edit_tool", "own"]);
     assert_eq!(sent_["additionalModelRequestFields"].get("tools"), None);
 
     let forced = json!({"tools": tools, "tool_choice": {"type": "tool", "name": "web_search"}});
-    host.post("/messages", &message(forced)).await.refused(400);
+    host.post("/messages", &message(forced)).await.error_message(400);
 }
 
 #[actix_web::test]
 async fn a_name_with_a_mark_means_the_long_context() {
     let emulator = emulator();
     let host = host(&emulator).await;
-    let (sent_, _) = told(&emulator, &host, json!({"model": format!("{CLAUDE}[1m]")})).await;
+    let (sent_, _) =
+        ask_and_record(&emulator, &host, json!({"model": format!("{CLAUDE}[1m]")})).await;
     let betas = &sent_["additionalModelRequestFields"]["anthropic_beta"];
     assert_eq!(betas, &json!(["context-1m-2025-08-07"]));
-    let (sent_, _) = told(&emulator, &host, json!({"model": format!("{NOVA}[1m]")})).await;
+    let (sent_, _) =
+        ask_and_record(&emulator, &host, json!({"model": format!("{NOVA}[1m]")})).await;
     assert!(!sent_.to_string().contains("context-1m"));
 }
 
@@ -387,7 +394,7 @@ async fn a_stream_begins_with_an_estimate_of_the_prompt() {
     let host = host(&emulator).await;
     let long = "word ".repeat(400);
     let fields = json!({"stream": true, "messages": [{"role": "user", "content": long}]});
-    let (_, answered) = told(&emulator, &host, fields).await;
+    let (_, answered) = ask_and_record(&emulator, &host, fields).await;
     let begun = &events(&answered.text)[0]["message"]["usage"]["input_tokens"];
     assert_eq!(begun, 500);
 }
@@ -406,7 +413,7 @@ async fn anthropic_s_shapes_are_understood_in_chats() {
             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "text", "text": "seen"}]}, {"type": "text", "text": "and?"}]}]});
     let answered = host.post("/chat/completions", &body).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
-    let sent = sent(&emulator).pop().unwrap();
+    let sent = sent_bodies(&emulator).pop().unwrap();
     assert_eq!(sent["system"][0]["text"], "Be kind.");
     assert_eq!(sent["messages"][1]["content"][1]["toolUse"]["input"], json!({"a": 1}));
     let last = &sent["messages"][2]["content"];
@@ -427,7 +434,7 @@ async fn custom_tools_of_chats_are_called_as_such() {
         {"role": "assistant", "content": null, "tool_calls": [{"id": "c0", "type": "custom", "custom": {"name": "apply_patch", "input": "x"}}]},
         {"role": "tool", "tool_call_id": "c0", "content": "done"}]);
     let body = json!({"model": CLAUDE, "messages": past, "tools": [tool]});
-    emulator.script(ANY, calls("apply_patch", &json!({"input": PATCH})));
+    emulator.script(ANY, script_call("apply_patch", &json!({"input": PATCH})));
     let answered = host.post("/chat/completions", &body).await;
     let call = &answered.json["choices"][0]["message"]["tool_calls"][0];
     assert_eq!(
@@ -435,8 +442,9 @@ async fn custom_tools_of_chats_are_called_as_such() {
         &json!({"id": "t1", "type": "custom", "custom": {"name": "apply_patch", "input": PATCH}})
     );
 
-    emulator.script(ANY, calls("apply_patch", &json!({"input": PATCH})));
-    let answered = host.post("/chat/completions", &with(body, json!({"stream": true}))).await;
+    emulator.script(ANY, script_call("apply_patch", &json!({"input": PATCH})));
+    let answered =
+        host.post("/chat/completions", &with_fields(body, json!({"stream": true}))).await;
     let told: String = events(&answered.text)
         .iter()
         .filter_map(|chunk| chunk.pointer("/choices/0/delta/tool_calls/0/custom/input")?.as_str())
@@ -448,7 +456,7 @@ async fn custom_tools_of_chats_are_called_as_such() {
 async fn several_answers_are_given_at_once_and_their_cost_is_summed() {
     let emulator = emulator();
     let host = host(&emulator).await;
-    let body = with(support::chat(NOVA, "hi"), json!({"n": 3}));
+    let body = with_fields(support::chat(NOVA, "hi"), json!({"n": 3}));
     for _ in 0..3 {
         emulator.script(ANY, Script::answer(ModelAnswer::with_text(["a", "b"])));
     }
@@ -466,7 +474,8 @@ async fn several_answers_are_given_at_once_and_their_cost_is_summed() {
     for _ in 0..3 {
         emulator.script(ANY, Script::answer(ModelAnswer::with_text(["a", "b"])));
     }
-    let streamed = with(body, json!({"stream": true, "stream_options": {"include_usage": true}}));
+    let streamed =
+        with_fields(body, json!({"stream": true, "stream_options": {"include_usage": true}}));
     let chunks = events(&host.post("/chat/completions", &streamed).await.text);
     for index in 0..3 {
         let own = chunks
@@ -501,16 +510,16 @@ async fn a_prompt_is_completed_by_any_model_that_chats() {
     let text: String =
         chunks.iter().filter_map(|chunk| chunk["choices"][0]["text"].as_str()).collect();
     assert_eq!(text, "middle");
-    assert!(sent(&emulator).pop().unwrap()["messages"].to_string().contains(")b"));
+    assert!(sent_bodies(&emulator).pop().unwrap()["messages"].to_string().contains(")b"));
     for (fields, field) in [
         (json!({"best_of": 2}), "best_of"),
         (json!({"prompt": [1, 2]}), "prompt"),
         (json!({"prompt": ""}), "prompt"),
         (json!({"n": 9}), "n"),
     ] {
-        let body = with(json!({"model": NOVA, "prompt": "hi"}), fields);
+        let body = with_fields(json!({"model": NOVA, "prompt": "hi"}), fields);
         let refused = host.post("/completions", &body).await;
-        refused.refused(400);
+        refused.error_message(400);
         assert_eq!(refused.json["error"]["param"], field);
     }
 }
@@ -521,7 +530,7 @@ async fn a_model_that_is_not_there_is_told_with_the_nearest() {
     let host = host(&emulator).await;
     let body = support::chat("bedrock_models.amazon.nova-lite-v2:0x", "hi");
     let refused = host.post("/chat/completions", &body).await;
-    let said = refused.refused(404);
+    let said = refused.error_message(404);
     assert!(
         said.contains("/v1/models") && said.contains("`bedrock_models.amazon.nova-lite-v1:0`"),
         "{said}"

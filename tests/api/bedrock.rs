@@ -15,7 +15,7 @@ mod tools;
 mod turns;
 
 use crate::{
-    support::{Answered, Builder, TestHost, chat},
+    support::{Builder, TestHost, TestResponse, chat},
     valves::pages_transform,
 };
 use bedrock_emulator::{
@@ -60,13 +60,13 @@ async fn rig_with(valves: &[(&str, &str)]) -> Rig {
 }
 
 impl Rig {
-    async fn ask(&self, model: &str, mut body: Value) -> Answered {
+    async fn ask(&self, model: &str, mut body: Value) -> TestResponse {
         body["model"] = format!("bedrock_models.{model}").into();
         self.host.post("/chat/completions", &body).await
     }
 
     /// Returns the request that Bedrock accepted at the first attempt.
-    async fn sent(&self, model: &str, body: Value) -> Value {
+    async fn sent_body(&self, model: &str, body: Value) -> Value {
         let before = chats(&self.bedrock).len();
         let answered = self.ask(model, body).await;
         assert_eq!(answered.status, 200, "{model}: {}", answered.text);
@@ -76,7 +76,7 @@ impl Rig {
     }
 
     /// Returns the field for which a chat was refused before Bedrock was asked.
-    async fn refused(&self, model: &str, body: Value) -> String {
+    async fn refused_field(&self, model: &str, body: Value) -> String {
         let before = chats(&self.bedrock).len();
         let answered = self.ask(model, body).await;
         assert_eq!(answered.status, 400, "{model}: {}", answered.text);
@@ -142,12 +142,12 @@ fn is_claude(id: &str, names: &[&str]) -> bool {
 }
 
 /// Returns a chat of these messages.
-fn conversation(messages: Value) -> Value {
+fn chat_of_messages(messages: Value) -> Value {
     json!({"messages": messages})
 }
 
 /// Returns a chat of one question, with these fields beside it.
-fn asking(fields: Value) -> Value {
+fn chat_with(fields: Value) -> Value {
     let mut body = json!({"messages": [{"role": "user", "content": "Hello"}]});
     for (name, value) in fields.as_object().unwrap() {
         body[name] = value.clone();
@@ -156,19 +156,19 @@ fn asking(fields: Value) -> Value {
 }
 
 /// Returns a chat of one message with these parts.
-fn showing(parts: Value) -> Value {
-    conversation(json!([{"role": "user", "content": parts}]))
+fn chat_with_parts(parts: Value) -> Value {
+    chat_of_messages(json!([{"role": "user", "content": parts}]))
 }
 
 fn tool(name: &str) -> Value {
     json!({"type": "function", "function": {"name": name, "description": "Does it.", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}})
 }
 
-fn called(id: &str, name: &str, arguments: &str) -> Value {
+fn tool_call(id: &str, name: &str, arguments: &str) -> Value {
     json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
 }
 
-fn result(id: &str, text: &str) -> Value {
+fn tool_result(id: &str, text: &str) -> Value {
     json!({"role": "tool", "tool_call_id": id, "content": text})
 }
 
@@ -203,7 +203,7 @@ pub fn emulator() -> Emulator {
 }
 
 /// Returns the bodies of all chats that Bedrock got.
-pub fn sent(emulator: &Emulator) -> Vec<Value> {
+pub fn sent_bodies(emulator: &Emulator) -> Vec<Value> {
     chats(emulator).into_iter().map(|request| request.json).collect()
 }
 
@@ -252,9 +252,9 @@ async fn what_the_page_reads_and_sends_back_untouched_changes_nothing_in_any_pip
             json!({}),
             json!({"idle_timeout_seconds": "77", "regions": ["us-west-2"], "legacy_models": true}),
         ] {
-            assert_eq!(host.turn(pipe.id, &turned).await.status, 200);
+            assert_eq!(host.update_valves(pipe.id, &turned).await.status, 200);
             let before = host.valves(pipe.id).await;
-            let sent_back = host.turn(pipe.id, &pages_transform(&spec, &before)).await;
+            let sent_back = host.update_valves(pipe.id, &pages_transform(&spec, &before)).await;
             assert_eq!((sent_back.status, &sent_back.json), (200, &before), "{}", pipe.id);
             assert_eq!(host.valves(pipe.id).await, before);
         }
@@ -286,7 +286,7 @@ async fn a_chat_is_answered_streamed_and_plain() {
     assert_eq!(plain["choices"][0]["message"]["content"], "Hello");
     assert_eq!(plain["usage"]["prompt_tokens"], 115);
     assert_eq!(plain["usage"]["total_tokens"], 122);
-    let sent = sent(&emulator);
+    let sent = sent_bodies(&emulator);
     assert_eq!(sent[0], sent[1], "the same request gives the same body, streamed or not");
     let content = json!([{"text": "hi"}, {"cachePoint": {"type": "default"}}]);
     assert_eq!(sent[0]["messages"], json!([{"role": "user", "content": content}]));

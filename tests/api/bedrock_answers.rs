@@ -1,7 +1,8 @@
 //! The parts of Bedrock's answers that a client reads, the same with and without streaming.
 
 use crate::rig::{
-    LITE, MICRO, Rig, THINKER, Told, asked_so, chunks, hello, lonely, rig, rig_of, tool,
+    ClientAnswer, LITE, MICRO, Rig, THINKER, chat_body, chunks, rig, rig_of, rig_without_fallbacks,
+    tool, with_stream,
 };
 use bedrock_emulator::{
     ANY, Catalogue, InjectedFault, ModelAnswer, Operation, Script, StreamEvent, TokenUsage,
@@ -12,7 +13,7 @@ const LLAMA: &str = "us.meta.llama3-3-70b-instruct-v1:0";
 
 /// Returns a chat with the tools that the answers below call.
 fn with_tools(model: &str) -> Value {
-    hello(model, &json!({"tools": [tool("weather"), tool("time")]}))
+    chat_body(model, &json!({"tools": [tool("weather"), tool("time")]}))
 }
 
 fn call(id: &str, name: &str, arguments: &str) -> [String; 3] {
@@ -29,7 +30,7 @@ async fn text_stays_beside_the_tool_calls() {
     let answer = ModelAnswer::with_text(["I ", "look."])
         .tool("t1", "weather", [r#"{"city":"#, r#""Ulm"}"#])
         .tool("t2", "time", ["{}"]);
-    let told = rig.told(answer, with_tools(LITE)).await;
+    let told = rig.client_answer(answer, with_tools(LITE)).await;
     assert_eq!(told.content, "I look.");
     assert_eq!(told.calls, [call("t1", "weather", r#"{"city":"Ulm"}"#), call("t2", "time", "{}")]);
     assert_eq!(told.finish.as_deref(), Some("tool_calls"));
@@ -38,8 +39,9 @@ async fn text_stays_beside_the_tool_calls() {
 #[actix_web::test]
 async fn all_blocks_of_text_are_told_and_nothing_but_calls_has_no_content() {
     let rig = rig(json!({})).await;
-    let told =
-        rig.told(ModelAnswer::with_text(["one "]).text(["two"]), hello(LITE, &json!({}))).await;
+    let told = rig
+        .client_answer(ModelAnswer::with_text(["one "]).text(["two"]), chat_body(LITE, &json!({})))
+        .await;
     assert_eq!(told.content, "one two");
     rig.bedrock.script(ANY, Script::answer(ModelAnswer::new().tool("t", "time", ["{}"])));
     let plain = rig.post(&with_tools(LITE)).await.json;
@@ -53,7 +55,7 @@ async fn an_answer_that_was_cut_keeps_its_calls() {
         .tool("t1", "time", ["{}"])
         .tool("t2", "weather", [r#"{"ci"#])
         .stop("max_tokens");
-    let told = rig.told(answer.clone(), with_tools(LITE)).await;
+    let told = rig.client_answer(answer.clone(), with_tools(LITE)).await;
     assert_eq!(told.content, "so");
     assert_eq!(told.calls, [call("t1", "time", "{}"), call("t2", "weather", r#"{"ci"#)]);
     assert_eq!(told.finish.as_deref(), Some("length"));
@@ -61,7 +63,7 @@ async fn an_answer_that_was_cut_keeps_its_calls() {
     // (`response/converse_response.rs` takes whatever it is); the emulator sends an empty object.
     let rig = self::rig(json!({})).await;
     rig.bedrock.script(ANY, Script::answer(answer));
-    let whole = Told::of(&rig.post(&with_tools(LITE)).await);
+    let whole = ClientAnswer::read(&rig.post(&with_tools(LITE)).await);
     assert_eq!(whole.calls, [call("t1", "time", "{}"), call("t2", "weather", "{}")]);
     assert_eq!((whole.content, whole.finish), (told.content, told.finish));
 }
@@ -73,8 +75,8 @@ async fn stop_sequences_that_a_model_does_not_accept_end_the_answer_all_the_same
     let answer = ModelAnswer::with_text(["one", " two\n", "three"]).stop("max_tokens");
     for streamed in [false, true] {
         rig.bedrock.script(ANY, Script::answer(answer.clone()));
-        let body = asked_so(hello(claude, &json!({"stop": ["\n", "x"]})), streamed);
-        let told = Told::of(&rig.post(&body).await);
+        let body = with_stream(chat_body(claude, &json!({"stop": ["\n", "x"]})), streamed);
+        let told = ClientAnswer::read(&rig.post(&body).await);
         assert_eq!((told.content.as_str(), told.finish.as_deref()), ("one two", Some("stop")));
     }
     let sent = rig.bedrock.requests().pop().unwrap().json;
@@ -91,11 +93,11 @@ async fn calls_are_numbered_without_gaps_and_their_pieces_do_not_mix() {
         .tool("t2", "time", [r#"{"zone":"#, r#""UTC"}"#])
         .at_index(5)
         .interleaved();
-    let told = rig.told(answer.clone(), with_tools(LITE)).await;
+    let told = rig.client_answer(answer.clone(), with_tools(LITE)).await;
     let (weather, time) = (r#"{"city":"Ulm"}"#, r#"{"zone":"UTC"}"#);
     assert_eq!(told.calls, [call("t1", "weather", weather), call("t2", "time", time)]);
     rig.bedrock.script(ANY, Script::answer(answer));
-    let chunks = chunks(&rig.post(&asked_so(with_tools(LITE), true)).await);
+    let chunks = chunks(&rig.post(&with_stream(with_tools(LITE), true)).await);
     let pieces = chunks.iter().map(|chunk| &chunk["choices"][0]["delta"]["tool_calls"][0]);
     let pieces: Vec<_> = pieces.filter(|piece| !piece.is_null()).cloned().collect();
     let begun = |index: usize, id: &str, name: &str| json!({"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": ""}});
@@ -118,7 +120,7 @@ async fn a_call_without_arguments_has_an_empty_object() {
     let rig = rig(json!({})).await;
     for fragments in [vec![], vec![""]] {
         let answer = ModelAnswer::new().tool("t1", "time", fragments).tool("t2", "weather", ["{}"]);
-        let told = rig.told(answer, with_tools(LITE)).await;
+        let told = rig.client_answer(answer, with_tools(LITE)).await;
         assert_eq!(told.calls, [call("t1", "time", "{}"), call("t2", "weather", "{}")]);
     }
 }
@@ -146,20 +148,20 @@ async fn each_stop_reason_has_its_finish_reason() {
         (said(), "compaction", "stop", true),
         (said(), "something_new", "stop", true),
     ] {
-        let told = rig.told(answer.stop(reason), with_tools(LITE)).await;
+        let told = rig.client_answer(answer.stop(reason), with_tools(LITE)).await;
         assert_eq!(told.finish.as_deref(), Some(finish), "{reason}");
         let fact = is_told.then(|| Value::from(reason));
-        assert_eq!(told.beside.get("x_bedrock_stop_reason"), fact.as_ref(), "{reason}");
+        assert_eq!(told.other_fields.get("x_bedrock_stop_reason"), fact.as_ref(), "{reason}");
     }
 }
 
 #[actix_web::test]
 async fn a_malformed_answer_with_nothing_in_it_is_a_bad_gateway() {
-    let rig = lonely(json!({})).await;
+    let rig = rig_without_fallbacks(json!({})).await;
     for reason in ["malformed_model_output", "malformed_tool_use"] {
         for streamed in [true, false] {
             rig.bedrock.script(ANY, Script::answer(ModelAnswer::new().stop(reason)));
-            let refused = rig.post(&asked_so(with_tools(LITE), streamed)).await;
+            let refused = rig.post(&with_stream(with_tools(LITE), streamed)).await;
             assert_eq!(refused.status, 502, "{}", refused.text);
             assert_eq!(refused.json["error"]["type"], "api_error");
             assert!(refused.text.contains(reason), "{}", refused.text);
@@ -175,7 +177,8 @@ async fn reasoning_is_told_in_words_and_in_blocks_that_can_come_back() {
         .redacted(b"x")
         .reasoning(["Ah."], "signed-2")
         .text(["Yes."]);
-    let told = rig.told(answer, hello(THINKER, &json!({"reasoning_effort": "low"}))).await;
+    let told =
+        rig.client_answer(answer, chat_body(THINKER, &json!({"reasoning_effort": "low"}))).await;
     assert_eq!((told.reasoning.as_str(), told.content.as_str()), ("Let me see.Ah.", "Yes."));
     let format = "anthropic-claude-v1";
     assert_eq!(
@@ -200,7 +203,7 @@ async fn reasoning_is_told_in_words_and_in_blocks_that_can_come_back() {
 async fn reasoning_without_a_signature_is_words_alone() {
     let rig = rig(json!({})).await;
     let answer = ModelAnswer::new().reasoning(["hm"], "").text(["Yes."]);
-    let told = rig.told(answer, hello("deepseek.v3.2", &json!({}))).await;
+    let told = rig.client_answer(answer, chat_body("deepseek.v3.2", &json!({}))).await;
     assert_eq!((told.reasoning.as_str(), told.content.as_str()), ("hm", "Yes."));
     assert!(told.reasoning_details.is_empty() && told.thinking_blocks.is_empty(), "{told:?}");
 }
@@ -218,7 +221,7 @@ async fn a_valve_says_where_reasoning_goes() {
         ("hidden", only_calls(), "", ""),
     ] {
         let rig = rig(json!({"reasoning": valve})).await;
-        let told = rig.told(answer, with_tools(THINKER)).await;
+        let told = rig.client_answer(answer, with_tools(THINKER)).await;
         assert_eq!(
             (told.reasoning.as_str(), told.content.as_str()),
             (reasoning, content),
@@ -237,7 +240,7 @@ async fn sources_are_annotations_of_the_text() {
         json!({"title": "Page", "location": web}),
     ];
     let answer = ModelAnswer::with_text(["Größe: "]).text_with_citations(["in ", "Lima."], sources);
-    let told = rig.told(answer, hello(LITE, &json!({}))).await;
+    let told = rig.client_answer(answer, chat_body(LITE, &json!({}))).await;
     assert_eq!(told.content, "Größe: in Lima.");
     let annotation = |citation: Value| json!({"type": "url_citation", "url_citation": citation});
     assert_eq!(
@@ -263,11 +266,11 @@ async fn usage_counts_what_the_cache_gave_and_took_and_comes_once() {
         "total_tokens": 122,
         "prompt_tokens_details": {"cached_tokens": 100, "cache_creation_tokens": 5},
     });
-    let told = rig.told(answer(), hello(LITE, &json!({}))).await;
-    assert_eq!(told.beside["usage"], usage);
+    let told = rig.client_answer(answer(), chat_body(LITE, &json!({}))).await;
+    assert_eq!(told.other_fields["usage"], usage);
 
     rig.bedrock.script(ANY, Script::answer(answer()));
-    let wanted = chunks(&rig.post(&asked_so(hello(LITE, &json!({})), true)).await);
+    let wanted = chunks(&rig.post(&with_stream(chat_body(LITE, &json!({})), true)).await);
     let (last, others) = wanted.split_last().unwrap();
     assert_eq!((&last["choices"], &last["usage"]), (&json!([]), &usage));
     assert!(others.iter().all(|chunk| chunk.get("usage") == Some(&Value::Null)), "{others:?}");
@@ -278,7 +281,7 @@ async fn usage_that_nobody_asked_for_is_not_streamed() {
     let rig = rig(json!({})).await;
     for options in [json!({}), json!({"include_usage": false})] {
         rig.bedrock.script(ANY, Script::answer(ModelAnswer::with_text(["a"]).usage(counted())));
-        let body = hello(LITE, &json!({"stream": true, "stream_options": options}));
+        let body = chat_body(LITE, &json!({"stream": true, "stream_options": options}));
         let chunks = chunks(&rig.post(&body).await);
         assert!(chunks.iter().all(|chunk| chunk.get("usage").is_none()), "{chunks:?}");
         assert_eq!(chunks.last().unwrap()["choices"][0]["finish_reason"], "stop");
@@ -290,16 +293,19 @@ async fn thinking_is_counted_where_the_model_tells_and_never_guessed() {
     let rig = rig(json!({})).await;
     let thought = |name: &str| json!({"usage": {"output_tokens_details": {name: 4}}});
     let answer = || ModelAnswer::new().reasoning(["hm"], "signed").text(["Yes."]).usage(counted());
-    let thinking = || hello(THINKER, &json!({"reasoning_effort": "low"}));
+    let thinking = || chat_body(THINKER, &json!({"reasoning_effort": "low"}));
     for (answer, tokens) in [
         (answer().response_fields(thought("thinking_tokens")), json!(4)),
         (answer().response_fields(thought("reasoning_tokens")), json!(4)),
         (answer(), Value::Null),
     ] {
-        let told = rig.told(answer, thinking()).await;
-        assert_eq!(told.beside["usage"]["completion_tokens_details"]["reasoning_tokens"], tokens);
+        let told = rig.client_answer(answer, thinking()).await;
+        assert_eq!(
+            told.other_fields["usage"]["completion_tokens_details"]["reasoning_tokens"],
+            tokens
+        );
     }
-    let asked = rig.asked().pop().unwrap().json;
+    let asked = rig.model_requests().pop().unwrap().json;
     assert_eq!(asked["additionalModelResponseFieldPaths"], json!(["/usage/output_tokens_details"]));
 }
 
@@ -310,12 +316,12 @@ async fn the_tier_and_what_a_guardrail_found_stand_beside_the_answer() {
     let answer = ModelAnswer::with_text(["No."])
         .stop("guardrail_intervened")
         .metadata("trace", json!({"guardrail": found, "promptRouter": {"invokedModelId": "x"}}));
-    let told = rig.told(answer, hello(LITE, &json!({"service_tier": "flex"}))).await;
-    assert_eq!(told.beside["service_tier"], "flex");
-    assert_eq!(told.beside["bedrock_guardrail"], found);
+    let told = rig.client_answer(answer, chat_body(LITE, &json!({"service_tier": "flex"}))).await;
+    assert_eq!(told.other_fields["service_tier"], "flex");
+    assert_eq!(told.other_fields["bedrock_guardrail"], found);
     assert_eq!(told.finish.as_deref(), Some("content_filter"));
     assert_eq!(told.content, "No.");
-    let names: Vec<_> = told.beside.keys().map(String::as_str).collect();
+    let names: Vec<_> = told.other_fields.keys().map(String::as_str).collect();
     assert_eq!(names.len(), 3, "nothing else comes through: {names:?}");
 }
 
@@ -330,7 +336,7 @@ async fn with_a_model_that_does_not_stream(valves: Value) -> Rig {
 
 /// Returns the operations that were called since then.
 fn operations(rig: &Rig, since: usize) -> Vec<Operation> {
-    rig.asked()[since..].iter().map(|asked| asked.operation.unwrap()).collect()
+    rig.model_requests()[since..].iter().map(|asked| asked.operation.unwrap()).collect()
 }
 
 #[actix_web::test]
@@ -347,14 +353,14 @@ async fn a_model_that_does_not_stream_is_streamed_out_of_one_piece() {
             .usage(counted())
             .metadata("serviceTier", json!({"type": "priority"}))
     };
-    let streaming = rig.told(answer(), with_tools("acme.brook-v1")).await;
+    let streaming = rig.client_answer(answer(), with_tools("acme.brook-v1")).await;
     assert_eq!(operations(&rig, 0), [Operation::ConverseStream, Operation::Converse]);
-    let steady = rig.told(answer(), with_tools("acme.steady-v1")).await;
+    let steady = rig.client_answer(answer(), with_tools("acme.steady-v1")).await;
     assert_eq!(operations(&rig, 2), [Operation::Converse; 2], "one call each");
     assert_eq!(steady, streaming);
     assert_eq!(steady.content, "cde");
     let rig = with_a_model_that_does_not_stream(json!({"stream_above_max_tokens": 0})).await;
-    assert_eq!(rig.told(answer(), with_tools("acme.brook-v1")).await, streaming);
+    assert_eq!(rig.client_answer(answer(), with_tools("acme.brook-v1")).await, streaming);
     assert_eq!(operations(&rig, 0), [Operation::ConverseStream; 2]);
 }
 
@@ -370,8 +376,8 @@ async fn a_plain_chat_is_streamed_from_bedrock_only_if_it_may_be_long() {
         (THINKER, json!({"reasoning_effort": "low"}), Operation::ConverseStream),
     ] {
         rig.bedrock.script(ANY, Script::answer(ModelAnswer::with_text(["a", "b"])));
-        let before = rig.asked().len();
-        let told = Told::of(&rig.post(&hello(model, &limits)).await);
+        let before = rig.model_requests().len();
+        let told = ClientAnswer::read(&rig.post(&chat_body(model, &limits)).await);
         assert_eq!(told.content, "ab");
         assert_eq!(operations(&rig, before), [operation], "{model} {limits}");
     }
@@ -382,10 +388,10 @@ async fn tools_on_a_model_that_cannot_stream_them_are_asked_for_in_one_piece() {
     let rig = rig(json!({})).await;
     let answer =
         || ModelAnswer::with_text(["I look."]).tool("t1", "weather", [r#"{"city":"Ulm"}"#]);
-    let told = rig.told(answer(), with_tools(LLAMA)).await;
+    let told = rig.client_answer(answer(), with_tools(LLAMA)).await;
     assert_eq!(operations(&rig, 0), [Operation::Converse; 2]);
-    assert_eq!(told, rig.told(answer(), with_tools(MICRO)).await);
-    rig.told(ModelAnswer::with_text(["a"]), hello(LLAMA, &json!({}))).await;
+    assert_eq!(told, rig.client_answer(answer(), with_tools(MICRO)).await);
+    rig.client_answer(ModelAnswer::with_text(["a"]), chat_body(LLAMA, &json!({}))).await;
     let streams = [Operation::ConverseStream, Operation::Converse];
     assert_eq!(operations(&rig, 4), streams, "without tools it streams");
 }
@@ -393,7 +399,7 @@ async fn tools_on_a_model_that_cannot_stream_them_are_asked_for_in_one_piece() {
 #[actix_web::test]
 async fn what_was_said_before_a_forbidden_call_is_all_that_is_told() {
     let rig = rig(json!({})).await;
-    let body = hello(
+    let body = chat_body(
         LITE,
         &json!({
             "messages": [
@@ -405,16 +411,22 @@ async fn what_was_said_before_a_forbidden_call_is_all_that_is_told() {
             "tool_choice": "none",
         }),
     );
-    let told = rig.told(ModelAnswer::with_text(["Well."]).tool("t", "weather", ["{}"]), body).await;
-    let expected = Told { content: "Well.".into(), finish: Some("stop".into()), ..Told::default() };
-    assert_eq!(Told { beside: Default::default(), ..told }, expected);
+    let told = rig
+        .client_answer(ModelAnswer::with_text(["Well."]).tool("t", "weather", ["{}"]), body)
+        .await;
+    let expected = ClientAnswer {
+        content: "Well.".into(),
+        finish: Some("stop".into()),
+        ..ClientAnswer::default()
+    };
+    assert_eq!(ClientAnswer { other_fields: Default::default(), ..told }, expected);
 }
 
 #[actix_web::test]
 async fn hidden_reasoning_is_in_no_field() {
     let rig = rig(json!({"reasoning": "hidden"})).await;
     let answer = ModelAnswer::new().reasoning(["canary"], "signed").text(["c"]);
-    let told = rig.told(answer, hello(THINKER, &json!({}))).await;
+    let told = rig.client_answer(answer, chat_body(THINKER, &json!({}))).await;
     assert!(!format!("{told:?}").contains("canary"), "{told:?}");
 }
 
@@ -427,14 +439,16 @@ async fn redacted_reasoning_that_comes_in_pieces_is_one_whole() {
     let script = script.insert(2, StreamEvent::new("contentBlockDelta", more));
     rig.bedrock.script(ANY, script.times(2));
     for streamed in [true, false] {
-        let told = Told::of(&rig.post(&asked_so(hello(THINKER, &json!({})), streamed)).await);
+        let told = ClientAnswer::read(
+            &rig.post(&with_stream(chat_body(THINKER, &json!({})), streamed)).await,
+        );
         assert_eq!(told.reasoning_details[0]["data"], "eHk=", "the bytes x and y");
     }
 }
 
 #[actix_web::test]
 async fn a_malformed_answer_that_was_only_thought_is_a_bad_gateway() {
-    let rig = lonely(json!({})).await;
+    let rig = rig_without_fallbacks(json!({})).await;
     let answer = ModelAnswer::new().reasoning(["hm"], "signed").stop("malformed_tool_use");
     rig.bedrock.script(ANY, Script::answer(answer));
     let refused = rig.post(&with_tools(THINKER)).await;
@@ -447,7 +461,7 @@ async fn a_source_is_of_the_text_before_it() {
     let answer = ModelAnswer::new()
         .text_with_citations(["Lima."], [json!({"title": "Atlas"})])
         .text([" And more."]);
-    let told = rig.told(answer, hello(LITE, &json!({}))).await;
+    let told = rig.client_answer(answer, chat_body(LITE, &json!({}))).await;
     assert_eq!(told.annotations[0]["url_citation"]["end_index"], 5);
 }
 
@@ -461,7 +475,9 @@ async fn a_connection_that_stays_open_and_silent_after_the_end_is_no_error() {
             .fail_after(events, InjectedFault::Hang);
         rig.bedrock.script(ANY, silent.times(2));
         for streamed in [true, false] {
-            let told = Told::of(&rig.post(&asked_so(hello(LITE, &json!({})), streamed)).await);
+            let told = ClientAnswer::read(
+                &rig.post(&with_stream(chat_body(LITE, &json!({})), streamed)).await,
+            );
             assert_eq!((told.content.as_str(), &told.error), ("Hello", &Value::Null), "{events}");
             assert_eq!(told.finish.as_deref(), Some("stop"), "{events}");
         }
@@ -470,6 +486,6 @@ async fn a_connection_that_stays_open_and_silent_after_the_end_is_no_error() {
     let cut =
         Script::answer(ModelAnswer::with_text(["Hel", "lo"])).fail_after(4, InjectedFault::Hang);
     rig.bedrock.script(ANY, cut);
-    let told = Told::of(&rig.post(&asked_so(hello(LITE, &json!({})), true)).await);
+    let told = ClientAnswer::read(&rig.post(&with_stream(chat_body(LITE, &json!({})), true)).await);
     assert_ne!(told.error, Value::Null);
 }

@@ -4,8 +4,11 @@
 
 use crate::{
     bedrock,
-    rig::{LITE, MICRO, Rig, THINKER, asked_so, chunks, hello, listed, lonely, rig, rig_of, tool},
-    support::Answered,
+    rig::{
+        LITE, MICRO, Rig, THINKER, chat_body, chunks, model_id, rig, rig_of, rig_without_fallbacks,
+        tool, with_stream,
+    },
+    support::TestResponse,
 };
 use bedrock_emulator::{
     ANY, BedrockException, Catalogue, Emulator, EmulatorOptions, InjectedFault, ModelAnswer,
@@ -24,12 +27,12 @@ fn says(text: &str) -> Script {
     Script::answer(ModelAnswer::with_text([text]))
 }
 
-fn plain(model: &str) -> Value {
-    hello(model, &json!({}))
+fn plain_chat(model: &str) -> Value {
+    chat_body(model, &json!({}))
 }
 
 /// Returns the model that a plain answer says it is from, and the one that it says has stood in.
-fn answerer(answered: &Answered) -> (&str, Option<&str>) {
+fn answering_models(answered: &TestResponse) -> (&str, Option<&str>) {
     assert_eq!(answered.status, 200, "{}", answered.text);
     (answered.header(ANSWERER), answered.json["selected_model_id"].as_str())
 }
@@ -37,13 +40,13 @@ fn answerer(answered: &Answered) -> (&str, Option<&str>) {
 /// Asks, and checks that this model answers in place of the one that was asked, plain and streamed.
 async fn is_answered_by(rig: &Rig, body: &Value, model: &str) {
     let asked = body["model"].as_str().unwrap();
-    let substitute = Some(listed(model)).filter(|model| model != asked);
-    let told = rig.post(&asked_so(body.clone(), false)).await;
-    assert_eq!(answerer(&told), (&*listed(model), substitute.as_deref()));
+    let substitute = Some(model_id(model)).filter(|model| model != asked);
+    let told = rig.post(&with_stream(body.clone(), false)).await;
+    assert_eq!(answering_models(&told), (&*model_id(model), substitute.as_deref()));
     assert_eq!(told.json["model"], asked, "the answer is to what was asked");
 
-    let told = rig.post(&asked_so(body.clone(), true)).await;
-    assert_eq!(told.header(ANSWERER), listed(model));
+    let told = rig.post(&with_stream(body.clone(), true)).await;
+    assert_eq!(told.header(ANSWERER), model_id(model));
     let chunks = chunks(&told);
     let of = |chunk: &Value| chunk["selected_model_id"].as_str().map(str::to_owned);
     let selected: Vec<_> = chunks.iter().filter_map(of).collect();
@@ -64,11 +67,11 @@ async fn a_failure_can_be_asked_of_models_of_every_kind() {
         ("/embeddings", json!({"model": "amazon.titan-embed-text-v2:0", "input": "hi"})),
         ("/rerank", json!({"model": "cohere.rerank-v3-5:0", "query": "a", "documents": ["b"]})),
         ("/images/generations", json!({"model": "amazon.nova-canvas-v1:0", "prompt": "a fox"})),
-        ("/messages/count_tokens", plain(THINKER)),
+        ("/messages/count_tokens", plain_chat(THINKER)),
     ] {
         assert_eq!(rig.host.post(path, &body).await.status, 200, "{path}");
         let request = rig.host.request(Method::POST, path).header(FAIL, "*").json(&body);
-        let refused = Answered::of(request.send().await.unwrap()).await;
+        let refused = TestResponse::read(request.send().await.unwrap()).await;
         assert_eq!(refused.status, 429, "{path}: {}", refused.text);
         assert!(refused.text.contains(FAIL), "{path}: {}", refused.text);
     }
@@ -78,9 +81,9 @@ async fn a_failure_can_be_asked_of_models_of_every_kind() {
 async fn the_model_that_was_asked_answers_under_its_own_name() {
     let rig = rig(json!({})).await;
     for model in [LITE, THINKER] {
-        is_answered_by(&rig, &plain(model), model).await;
+        is_answered_by(&rig, &plain_chat(model), model).await;
     }
-    assert_eq!(rig.asked().len(), 4);
+    assert_eq!(rig.model_requests().len(), 4);
 }
 
 #[actix_web::test]
@@ -97,9 +100,9 @@ async fn a_model_that_cannot_answer_is_asked_in_its_other_region_under_the_same_
     ] {
         let rig = rig(json!({"max_attempts": 1, "fallback_profiles": false})).await;
         rig.bedrock.script_model_in(EAST, LITE, Script::fault(fault.clone()).always());
-        is_answered_by(&rig, &plain(LITE), LITE).await;
+        is_answered_by(&rig, &plain_chat(LITE), LITE).await;
         let ways = [EAST, WEST, EAST, WEST].map(|region| (region.into(), LITE.to_owned()));
-        assert_eq!(rig.ways(), ways, "{fault}");
+        assert_eq!(rig.targets(), ways, "{fault}");
     }
 }
 
@@ -118,12 +121,12 @@ async fn what_breaks_before_the_first_event_is_answered_elsewhere() {
             let broken = says("east").fail_after(events, mishap.clone());
             rig.bedrock.script_model_in(EAST, LITE, broken.times(2));
             rig.bedrock.script_model_in(WEST, LITE, says("west").times(2));
-            is_answered_by(&rig, &plain(LITE), LITE).await;
+            is_answered_by(&rig, &plain_chat(LITE), LITE).await;
         }
     }
     rig.bedrock.script_model_in(EAST, LITE, Script::html(502));
     rig.bedrock.script_model_in(WEST, LITE, says("west"));
-    assert_eq!(rig.host.text_of(&listed(LITE), "hi").await, "west");
+    assert_eq!(rig.host.answer_text(&model_id(LITE), "hi").await, "west");
 }
 
 #[actix_web::test]
@@ -134,9 +137,9 @@ async fn after_the_first_word_nobody_else_is_asked() {
     for mishap in [busy, InjectedFault::Close, InjectedFault::Reset] {
         for streamed in [true, false] {
             rig.bedrock.script(ANY, says("half").fail_after(2, mishap.clone()));
-            let before = rig.asked().len();
-            let told = rig.post(&asked_so(plain(LITE), streamed)).await;
-            assert_eq!(rig.asked().len(), before + 1, "{mishap:?}");
+            let before = rig.model_requests().len();
+            let told = rig.post(&with_stream(plain_chat(LITE), streamed)).await;
+            assert_eq!(rig.model_requests().len(), before + 1, "{mishap:?}");
             if streamed {
                 assert!(chunks(&told).last().unwrap()["error"].is_object(), "{}", told.text);
             } else {
@@ -149,11 +152,11 @@ async fn after_the_first_word_nobody_else_is_asked() {
 #[actix_web::test]
 async fn an_answer_in_one_piece_that_breaks_off_is_answered_elsewhere() {
     let valves = json!({"max_attempts": 1, "fallbacks": format!("{LITE} > {MICRO}")});
-    let rig = lonely(valves).await;
+    let rig = rig_without_fallbacks(valves).await;
     for mishap in [InjectedFault::Close, InjectedFault::Reset, InjectedFault::TruncatedFrame] {
         rig.bedrock.script(LITE, says("half").fail_after(2, mishap.clone()));
         rig.bedrock.script(MICRO, says("whole"));
-        let told = rig.post(&plain(LITE)).await;
+        let told = rig.post(&plain_chat(LITE)).await;
         assert_eq!(told.json["choices"][0]["message"]["content"], "whole", "{mishap:?}");
     }
 }
@@ -170,8 +173,13 @@ async fn what_is_wrong_with_the_chat_or_with_our_keys_is_not_tried_elsewhere() {
     ] {
         let rig = rig(json!({"fallbacks": format!("* > {MICRO}")})).await;
         rig.bedrock.script(ANY, Script::fault(fault.clone()));
-        let refused = rig.post(&plain(LITE)).await;
-        assert_eq!((refused.status, rig.asked().len()), (status, 1), "{fault}: {}", refused.text);
+        let refused = rig.post(&plain_chat(LITE)).await;
+        assert_eq!(
+            (refused.status, rig.model_requests().len()),
+            (status, 1),
+            "{fault}: {}",
+            refused.text
+        );
     }
 }
 
@@ -183,7 +191,7 @@ async fn a_model_whose_own_server_is_busy_is_asked_elsewhere() {
         LITE,
         Script::fault(BedrockException::model_error(429, "busy")),
     );
-    assert_eq!(rig.post(&plain(LITE)).await.status, 200);
+    assert_eq!(rig.post(&plain_chat(LITE)).await.status, 200);
 }
 
 #[actix_web::test]
@@ -197,8 +205,8 @@ async fn a_model_behind_a_profile_is_reached_through_that_of_its_geography_and_t
         );
         rig.bedrock.script(&profile, says("here").always());
         rig.bedrock.script(MICRO, Script::fault(BedrockException::validation(words)).always());
-        is_answered_by(&rig, &plain(MICRO), &profile).await;
-        let asked: Vec<_> = rig.ways().into_iter().map(|(_, id)| id).collect();
+        is_answered_by(&rig, &plain_chat(MICRO), &profile).await;
+        let asked: Vec<_> = rig.targets().into_iter().map(|(_, id)| id).collect();
         assert_eq!(asked, [MICRO, MICRO, &profile, &profile], "the second chat knows it");
     }
 }
@@ -207,15 +215,15 @@ async fn a_model_behind_a_profile_is_reached_through_that_of_its_geography_and_t
 async fn a_model_that_is_listed_as_a_profile_alone_is_reached_by_its_own_id() {
     let rig = rig(json!({})).await;
     let own = THINKER.strip_prefix("us.").unwrap();
-    is_answered_by(&rig, &plain(own), THINKER).await;
-    let off = lonely(json!({})).await;
-    let refused = off.post(&plain(own)).await;
+    is_answered_by(&rig, &plain_chat(own), THINKER).await;
+    let off = rig_without_fallbacks(json!({})).await;
+    let refused = off.post(&plain_chat(own)).await;
     assert_eq!(refused.status, 404);
     assert_eq!(refused.json["error"]["code"], "model_not_found");
 }
 
 /// Models in Virginia and in Frankfurt, and one that only a worldwide profile leads to.
-fn both_sides_of_the_ocean() -> Catalogue {
+fn catalogue_of_two_geographies() -> Catalogue {
     let model = |id: &str, regions: Value| json!({"id": id, "name": id, "provider": "Acme", "regions": regions, "inference": ["ON_DEMAND"], "can": "TCYVPKRAJ"});
     let models = json!({
         "models": [
@@ -230,49 +238,49 @@ fn both_sides_of_the_ocean() -> Catalogue {
 #[actix_web::test]
 async fn no_chat_leaves_its_geography_unless_a_chain_says_so() {
     let valves = |chain: Value| json!({"regions": [EAST, "eu-central-1"], "max_attempts": 1, "fallbacks": chain});
-    let rig = rig_of(both_sides_of_the_ocean(), valves(Value::Null)).await;
+    let rig = rig_of(catalogue_of_two_geographies(), valves(Value::Null)).await;
     let words = "Invocation of model ID x with on-demand throughput isn't supported.";
     for (fault, status) in [
         (BedrockException::throttling("Too many"), 429),
         (BedrockException::validation(words), 400),
     ] {
         rig.bedrock.script(ANY, Script::fault(fault));
-        let refused = rig.post(&plain("acme.both-v1")).await;
+        let refused = rig.post(&plain_chat("acme.both-v1")).await;
         assert_eq!(refused.status, status, "{}", refused.text);
     }
-    assert!(rig.ways().iter().all(|(region, id)| region == EAST && id == "acme.both-v1"));
+    assert!(rig.targets().iter().all(|(region, id)| region == EAST && id == "acme.both-v1"));
     for substitute in ["acme.german-v1", "global.acme.both-v1"] {
         let chain = format!("acme.both-v1 > {substitute}");
-        let rig = rig_of(both_sides_of_the_ocean(), valves(chain.into())).await;
+        let rig = rig_of(catalogue_of_two_geographies(), valves(chain.into())).await;
         rig.bedrock.script("acme.both-v1", Script::throttle());
-        let told = rig.post(&plain("acme.both-v1")).await;
-        assert_eq!(answerer(&told), (&*listed(substitute), Some(&*listed(substitute))));
+        let told = rig.post(&plain_chat("acme.both-v1")).await;
+        assert_eq!(answering_models(&told), (&*model_id(substitute), Some(&*model_id(substitute))));
     }
 }
 
 #[actix_web::test]
 async fn a_chain_is_followed_in_its_order_and_by_those_alone_that_it_is_for() {
     let chain = format!("*nova-lite* > {MICRO} > {THINKER}");
-    let rig = lonely(json!({"max_attempts": 1, "fallbacks": chain})).await;
+    let rig = rig_without_fallbacks(json!({"max_attempts": 1, "fallbacks": chain})).await;
     rig.bedrock.script(LITE, Script::throttle().always());
-    is_answered_by(&rig, &plain(LITE), MICRO).await;
+    is_answered_by(&rig, &plain_chat(LITE), MICRO).await;
     rig.bedrock.script(MICRO, Script::fault(BedrockException::access_denied("no")).always());
-    is_answered_by(&rig, &plain(LITE), THINKER).await;
-    assert_eq!(rig.post(&plain(MICRO)).await.status, 403, "the chain is not for this one");
+    is_answered_by(&rig, &plain_chat(LITE), THINKER).await;
+    assert_eq!(rig.post(&plain_chat(MICRO)).await.status, 403, "the chain is not for this one");
 }
 
 #[actix_web::test]
 async fn when_nobody_answers_the_error_is_that_of_the_model_that_was_asked() {
     let chain = format!("{LITE} > {MICRO}");
-    let rig = lonely(json!({"max_attempts": 1, "fallbacks": chain})).await;
+    let rig = rig_without_fallbacks(json!({"max_attempts": 1, "fallbacks": chain})).await;
     for streamed in [true, false] {
         rig.bedrock.script(LITE, Script::throttle());
         rig.bedrock.script(MICRO, Script::fault(BedrockException::access_denied("no")));
-        let refused = rig.post(&asked_so(plain(LITE), streamed)).await;
-        assert!(refused.refused(429).contains("Nova Lite"), "{}", refused.text);
+        let refused = rig.post(&with_stream(plain_chat(LITE), streamed)).await;
+        assert!(refused.error_message(429).contains("Nova Lite"), "{}", refused.text);
         assert_eq!(refused.header(ANSWERER), "");
     }
-    assert_eq!(rig.asked().len(), 4);
+    assert_eq!(rig.model_requests().len(), 4);
 }
 
 #[actix_web::test]
@@ -284,32 +292,40 @@ async fn a_chain_is_for_a_model_by_whatever_name_it_is_called() {
     for first in ["anthropic.*", base, THINKER, "*claude*", "clever", "us.anthropic.*"] {
         let chain = format!("{first} > {MICRO}");
         let aliases = format!("clever={THINKER}");
-        let rig = lonely(json!({"max_attempts": 1, "fallbacks": chain, "aliases": aliases})).await;
-        rig.host.turn("bedrock_models", &json!({"fallback_profiles": true})).await;
+        let rig = rig_without_fallbacks(
+            json!({"max_attempts": 1, "fallbacks": chain, "aliases": aliases}),
+        )
+        .await;
+        rig.host.update_valves("bedrock_models", &json!({"fallback_profiles": true})).await;
         rig.bedrock.script(THINKER, Script::throttle().always());
         for name in names {
-            let told = rig.post(&plain(name)).await;
-            assert_eq!(answerer(&told).0, listed(MICRO), "{first} > …, asked as {name}");
+            let told = rig.post(&plain_chat(name)).await;
+            assert_eq!(answering_models(&told).0, model_id(MICRO), "{first} > …, asked as {name}");
         }
     }
 }
 
 #[actix_web::test]
 async fn what_is_wrong_with_the_request_is_told_although_the_first_model_was_only_busy() {
-    let rig = lonely(json!({"max_attempts": 1, "fallbacks": format!("{LITE} > {MICRO}")})).await;
+    let rig =
+        rig_without_fallbacks(json!({"max_attempts": 1, "fallbacks": format!("{LITE} > {MICRO}")}))
+            .await;
     rig.bedrock.script(LITE, Script::throttle());
     rig.bedrock.script(MICRO, Script::fault(BedrockException::validation("messages.0: odd")));
-    let refused = rig.post(&plain(LITE)).await;
-    assert!(refused.refused(400).contains("messages.0: odd"), "{}", refused.text);
+    let refused = rig.post(&plain_chat(LITE)).await;
+    assert!(refused.error_message(400).contains("messages.0: odd"), "{}", refused.text);
 }
 
 #[actix_web::test]
 async fn a_throttled_model_is_tried_as_often_as_the_valve_says_and_then_another() {
-    let rig = lonely(json!({"max_attempts": 2, "fallbacks": format!("{LITE} > {MICRO}")})).await;
+    let rig =
+        rig_without_fallbacks(json!({"max_attempts": 2, "fallbacks": format!("{LITE} > {MICRO}")}))
+            .await;
     rig.bedrock.script(LITE, Script::throttle().always());
-    let told = rig.post(&plain(LITE)).await;
-    assert_eq!(answerer(&told).0, listed(MICRO));
-    let tried: Vec<_> = rig.asked().into_iter().map(|a| (a.target.unwrap(), a.attempt)).collect();
+    let told = rig.post(&plain_chat(LITE)).await;
+    assert_eq!(answering_models(&told).0, model_id(MICRO));
+    let tried: Vec<_> =
+        rig.model_requests().into_iter().map(|a| (a.target.unwrap(), a.attempt)).collect();
     assert_eq!(tried, [(LITE.into(), 1), (LITE.into(), 2), (MICRO.into(), 1)]);
 }
 
@@ -324,41 +340,45 @@ async fn a_request_can_force_a_failure() {
         ("*nova-lite*", (EAST, MICRO)),
         ("nobody, of-this-name", (EAST, LITE)),
     ] {
-        let told = rig.post_with((FAIL, wish), &plain(LITE)).await;
-        assert_eq!(answerer(&told).0, listed(way.1), "{wish}");
-        assert_eq!(rig.ways().pop(), Some((way.0.into(), way.1.into())), "{wish}");
+        let told = rig.post_with((FAIL, wish), &plain_chat(LITE)).await;
+        assert_eq!(answering_models(&told).0, model_id(way.1), "{wish}");
+        assert_eq!(rig.targets().pop(), Some((way.0.into(), way.1.into())), "{wish}");
     }
-    let before = rig.asked().len();
-    let refused = rig.post_with((FAIL, "*"), &plain(LITE)).await;
-    assert!(refused.refused(429).contains(FAIL), "{}", refused.text);
-    assert_eq!(rig.asked().len(), before, "a failure that is made up costs nothing");
+    let before = rig.model_requests().len();
+    let refused = rig.post_with((FAIL, "*"), &plain_chat(LITE)).await;
+    assert!(refused.error_message(429).contains(FAIL), "{}", refused.text);
+    assert_eq!(rig.model_requests().len(), before, "a failure that is made up costs nothing");
 }
 
 #[actix_web::test]
 async fn ids_that_are_not_known_are_answered_by_the_default_if_there_is_one() {
     let rig = rig(json!({"default_model": MICRO})).await;
-    is_answered_by(&rig, &plain("gpt-4o"), MICRO).await;
-    let none = lonely(json!({})).await;
-    let refused = none.post(&plain("gpt-4o")).await;
+    is_answered_by(&rig, &plain_chat("gpt-4o"), MICRO).await;
+    let none = rig_without_fallbacks(json!({})).await;
+    let refused = none.post(&plain_chat("gpt-4o")).await;
     assert_eq!((refused.status, &refused.json["error"]["code"]), (404, &json!("model_not_found")));
-    assert!(none.asked().is_empty());
+    assert!(none.model_requests().is_empty());
 }
 
 #[actix_web::test]
 async fn an_id_can_name_its_region() {
     let rig = rig(json!({})).await;
-    let told = rig.post(&plain(&format!("{LITE}@{WEST}"))).await;
-    assert_eq!((told.status, rig.ways()), (200, vec![(WEST.into(), LITE.into())]));
+    let told = rig.post(&plain_chat(&format!("{LITE}@{WEST}"))).await;
+    assert_eq!((told.status, rig.targets()), (200, vec![(WEST.into(), LITE.into())]));
 }
 
 #[actix_web::test]
 async fn a_stand_in_gets_the_chat_in_its_own_form() {
     let sonnet = "us.anthropic.claude-sonnet-4-6";
-    let rig = lonely(json!({"max_attempts": 1, "fallbacks": format!("{LITE} > {sonnet}")})).await;
+    let rig = rig_without_fallbacks(
+        json!({"max_attempts": 1, "fallbacks": format!("{LITE} > {sonnet}")}),
+    )
+    .await;
     rig.bedrock.script(LITE, Script::throttle());
-    let body = hello(LITE, &json!({"temperature": 0.5, "top_p": 0.5}));
-    assert_eq!(answerer(&rig.post(&body).await).0, listed(sonnet));
-    let sent: Vec<_> = rig.asked().into_iter().map(|a| a.json["inferenceConfig"].clone()).collect();
+    let body = chat_body(LITE, &json!({"temperature": 0.5, "top_p": 0.5}));
+    assert_eq!(answering_models(&rig.post(&body).await).0, model_id(sonnet));
+    let sent: Vec<_> =
+        rig.model_requests().into_iter().map(|a| a.json["inferenceConfig"].clone()).collect();
     assert_eq!(sent, [json!({"temperature": 0.5, "topP": 0.5}), json!({"temperature": 0.5})]);
 }
 
@@ -366,7 +386,7 @@ async fn a_stand_in_gets_the_chat_in_its_own_form() {
 const UNHEARD_OF: &str = "acme.unheard-of-v1";
 
 /// Returns a host with a model that is not known, and with all others.
-async fn newcomer(valves: Value) -> Rig {
+async fn rig_with_unknown_model(valves: Value) -> Rig {
     let mut catalogue = Catalogue::default();
     let model = json!({"models": [{"id": UNHEARD_OF, "name": "New", "provider": "Acme", "regions": [EAST], "inference": ["ON_DEMAND"], "can": "TCYVPKRAJ"}], "profiles": []});
     catalogue.models.extend(Catalogue::from_json(&model.to_string()).unwrap().models);
@@ -434,44 +454,49 @@ async fn what_a_model_refuses_for_its_form_is_sent_once_more_without_it_and_neve
             "/inferenceConfig",
         ),
     ] {
-        let rig = newcomer(json!({"prompt_caching": caching})).await;
+        let rig = rig_with_unknown_model(json!({"prompt_caching": caching})).await;
         rig.bedrock.script(model, Script::fault(refusal.clone()));
         for _ in 0..2 {
-            assert_eq!(rig.post(&hello(model, body)).await.status, 200, "{refusal}");
+            assert_eq!(rig.post(&chat_body(model, body)).await.status, 200, "{refusal}");
         }
-        let sent: Vec<_> = rig.asked().iter().map(|a| a.json.pointer(at).is_some()).collect();
+        let sent: Vec<_> =
+            rig.model_requests().iter().map(|a| a.json.pointer(at).is_some()).collect();
         assert_eq!(sent, [true, false, false], "{refusal}");
     }
-    let rig = newcomer(json!({})).await;
+    let rig = rig_with_unknown_model(json!({})).await;
     let refusal = "This model doesn't support tool use in streaming mode.";
     rig.bedrock.script(UNHEARD_OF, Script::fault(BedrockException::validation(refusal)));
     for streamed in [true, false] {
-        let told = rig.post(&asked_so(hello(UNHEARD_OF, &tools), streamed)).await;
+        let told = rig.post(&with_stream(chat_body(UNHEARD_OF, &tools), streamed)).await;
         assert_eq!(told.status, 200, "{}", told.text);
     }
-    let sent: Vec<_> = rig.asked().into_iter().filter_map(|asked| asked.operation).collect();
+    let sent: Vec<_> =
+        rig.model_requests().into_iter().filter_map(|asked| asked.operation).collect();
     assert_eq!(sent, [Operation::ConverseStream, Operation::Converse, Operation::Converse]);
 }
 
 #[actix_web::test]
 async fn a_lesson_is_of_one_model_and_outlives_new_valves() {
-    let rig = newcomer(json!({})).await;
+    let rig = rig_with_unknown_model(json!({})).await;
     let words = "`temperature` and `top_p` cannot both be specified for this model.";
     rig.bedrock.script(UNHEARD_OF, Script::fault(BedrockException::validation(words)));
-    let both = |model: &str| hello(model, &json!({"temperature": 0.5, "top_p": 0.5}));
+    let both = |model: &str| chat_body(model, &json!({"temperature": 0.5, "top_p": 0.5}));
     assert_eq!(rig.post(&both(UNHEARD_OF)).await.status, 200);
-    assert_eq!(rig.host.turn("bedrock_models", &json!({"max_attempts": 2})).await.status, 200);
+    assert_eq!(
+        rig.host.update_valves("bedrock_models", &json!({"max_attempts": 2})).await.status,
+        200
+    );
     for (model, sent_both) in [(UNHEARD_OF, false), (LITE, true)] {
         assert_eq!(rig.post(&both(model)).await.status, 200);
-        let sent = rig.asked().pop().unwrap().json;
+        let sent = rig.model_requests().pop().unwrap().json;
         assert_eq!(sent["inferenceConfig"].get("topP").is_some(), sent_both, "{model}");
     }
-    assert_eq!(rig.asked().len(), 4);
+    assert_eq!(rig.model_requests().len(), 4);
 }
 
 #[actix_web::test]
 async fn a_lesson_that_did_not_help_is_not_remembered() {
-    let rig = newcomer(json!({})).await;
+    let rig = rig_with_unknown_model(json!({})).await;
     let refusal = || {
         BedrockException::validation(
             "`temperature` and `top_p` cannot both be specified for this model.",
@@ -480,10 +505,10 @@ async fn a_lesson_that_did_not_help_is_not_remembered() {
     for second in [refusal(), BedrockException::validation("odd")] {
         rig.bedrock.script(UNHEARD_OF, Script::fault(refusal()));
         rig.bedrock.script(UNHEARD_OF, Script::fault(second));
-        let body = hello(UNHEARD_OF, &json!({"temperature": 0.5, "top_p": 0.5}));
-        let before = rig.asked().len();
+        let body = chat_body(UNHEARD_OF, &json!({"temperature": 0.5, "top_p": 0.5}));
+        let before = rig.model_requests().len();
         assert_eq!(rig.post(&body).await.status, 400);
-        let sent = rig.asked().into_iter().skip(before);
+        let sent = rig.model_requests().into_iter().skip(before);
         let sent: Vec<_> = sent.map(|a| a.json["inferenceConfig"].get("topP").is_some()).collect();
         assert_eq!(sent, [true, false], "the next chat begins as the first did");
     }
@@ -491,11 +516,15 @@ async fn a_lesson_that_did_not_help_is_not_remembered() {
 
 #[actix_web::test]
 async fn a_refusal_that_teaches_nothing_is_told_at_once() {
-    let rig = newcomer(json!({})).await;
+    let rig = rig_with_unknown_model(json!({})).await;
     let words = "`temperature` and `top_p` cannot both be specified for this model.";
     rig.bedrock.script(UNHEARD_OF, Script::fault(BedrockException::validation(words)));
-    let refused = rig.post(&hello(UNHEARD_OF, &json!({"temperature": 0.5}))).await;
-    assert_eq!((refused.status, rig.asked().len()), (400, 1), "the same request would go out");
+    let refused = rig.post(&chat_body(UNHEARD_OF, &json!({"temperature": 0.5}))).await;
+    assert_eq!(
+        (refused.status, rig.model_requests().len()),
+        (400, 1),
+        "the same request would go out"
+    );
 }
 
 #[actix_web::test]
@@ -511,6 +540,6 @@ async fn the_first_region_answers_even_if_its_list_comes_last() {
             rig.bedrock.wait_for_outcome(place).await;
         }
     }
-    assert_eq!(rig.post(&plain(LITE)).await.status, 200);
-    assert_eq!(rig.ways(), [(EAST.into(), LITE.into())]);
+    assert_eq!(rig.post(&plain_chat(LITE)).await.status, 200);
+    assert_eq!(rig.targets(), [(EAST.into(), LITE.into())]);
 }

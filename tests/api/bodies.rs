@@ -1,7 +1,7 @@
 //! Bodies of requests: how much of them is held, how long they are waited for, and what they may be
 //! made of.
 
-use crate::support::{Answered, Builder, KEY, TestHost, chat, host};
+use crate::support::{Builder, KEY, TestHost, TestResponse, chat, host};
 use pipewright::pipes::PIPES;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use std::{
 };
 
 /// Returns the routes that take bodies, with a body that each understands.
-fn ways() -> Vec<(&'static str, Value)> {
+fn body_routes() -> Vec<(&'static str, Value)> {
     let message = json!([{"role": "user", "content": "hi"}]);
     vec![
         ("/chat/completions", chat("typed", "hi")),
@@ -30,13 +30,13 @@ fn ways() -> Vec<(&'static str, Value)> {
     ]
 }
 
-async fn post(host: &TestHost, path: &str, body: String) -> Answered {
+async fn post(host: &TestHost, path: &str, body: String) -> TestResponse {
     let request = host.request(Method::POST, path).header("content-type", "application/json");
-    Answered::of(request.body(body).send().await.unwrap()).await
+    TestResponse::read(request.body(body).send().await.unwrap()).await
 }
 
 /// The body with this field.
-fn with(mut body: Value, name: &str, value: &str) -> String {
+fn with_field(mut body: Value, name: &str, value: &str) -> String {
     body[name] = "here".into();
     body.to_string().replace("\"here\"", value)
 }
@@ -44,11 +44,11 @@ fn with(mut body: Value, name: &str, value: &str) -> String {
 #[actix_web::test]
 async fn no_way_in_takes_a_body_of_millions_of_pieces() {
     let host = Builder::new().pipes(PIPES).start().await;
-    for (path, body) in ways() {
+    for (path, body) in body_routes() {
         for piece in ["{}", "[]", "1", "\"\"", "{\"a\":1}"] {
             let limit = if path.starts_with("/rag/documents/doc") { 1_000_000 } else { 500_000 };
             let pieces = format!("[{}1]", format!("{piece},").repeat(limit));
-            let refused = post(&host, path, with(body.clone(), "more", &pieces)).await;
+            let refused = post(&host, path, with_field(body.clone(), "more", &pieces)).await;
             // A body of a route with a smaller limit is refused for that.
             assert_eq!(refused.status, 413, "{path} {piece}: {}", refused.text);
         }
@@ -86,7 +86,7 @@ async fn a_list_of_too_many_is_named() {
         let mut body = body;
         body["model"] = "typed".into();
         let refused = host.post(path, &body).await;
-        let said = refused.refused(400);
+        let said = refused.error_message(400);
         assert!(said.starts_with(&format!("{field}: may hold ")), "{path}: {said}");
     }
     // As many as there may be are taken, and answered.
@@ -98,10 +98,10 @@ async fn a_list_of_too_many_is_named() {
 #[actix_web::test]
 async fn nesting_has_an_end() {
     let host = Builder::new().pipes(PIPES).start().await;
-    for (path, body) in ways() {
+    for (path, body) in body_routes() {
         for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
             let deep = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
-            let refused = post(&host, path, with(body.clone(), "more", &deep)).await;
+            let refused = post(&host, path, with_field(body.clone(), "more", &deep)).await;
             assert_eq!(refused.status, 400, "{path}: {}", refused.text);
         }
     }
@@ -117,7 +117,7 @@ async fn bodies_share_a_budget_and_give_it_back() {
     // Its pipe has it, so the budget holds it.
     while !host.get("/metrics").await.text.contains("pipelines_in_flight{pipe=\"script\"} 1") {}
     let refused = host.post("/chat/completions", &large("typed")).await;
-    assert!(refused.refused(429).contains("--max-bodies-mib"), "{}", refused.text);
+    assert!(refused.error_message(429).contains("--max-bodies-mib"), "{}", refused.text);
     assert_eq!(refused.json["error"]["code"], "bodies_exhausted");
     assert_eq!(refused.header("retry-after"), "2");
     // Small ones have their own room.
@@ -126,11 +126,11 @@ async fn bodies_share_a_budget_and_give_it_back() {
     while host.post("/chat/completions", &large("typed")).await.status != 200 {}
     // One that never has room.
     let refused = host.post("/chat/completions", &chat("typed", &"x".repeat(7 << 20))).await;
-    assert_eq!(refused.refused(413), "The body may have 6144 KiB at most");
+    assert_eq!(refused.error_message(413), "The body may have 6144 KiB at most");
 }
 
 /// The status of what is answered to this head and these pieces of a body.
-async fn raw(host: &TestHost, head: &str, pieces: Vec<Vec<u8>>) -> String {
+async fn send_raw(host: &TestHost, head: &str, pieces: Vec<Vec<u8>>) -> String {
     let address = host.url.trim_start_matches("http://").to_owned();
     let head = format!("{head}\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n");
     let answer = tokio::task::spawn_blocking(move || {
@@ -156,17 +156,17 @@ async fn a_body_without_end_is_refused_where_its_limit_is() {
     let mut pieces =
         vec![b"Transfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n".to_vec()];
     pieces.resize(20, chunk);
-    let status = raw(&host, "POST /images/generations HTTP/1.1", pieces).await;
+    let status = send_raw(&host, "POST /images/generations HTTP/1.1", pieces).await;
     assert_eq!(status, "HTTP/1.1 413");
 }
 
 #[actix_web::test]
 async fn what_is_packed_is_not_unpacked() {
     let host = Builder::new().pipes(PIPES).start().await;
-    for (path, body) in ways() {
+    for (path, body) in body_routes() {
         for coding in ["gzip", "deflate", "br", "zstd", "identity, gzip"] {
             let request = host.request(Method::POST, path).header("content-encoding", coding);
-            let refused = Answered::of(request.json(&body).send().await.unwrap()).await;
+            let refused = TestResponse::read(request.json(&body).send().await.unwrap()).await;
             assert_eq!(refused.status, 415, "{path} {coding}: {}", refused.text);
         }
     }
@@ -179,6 +179,6 @@ async fn a_form_of_many_tiny_parts_is_refused() {
     let form = format!("{}--b--\r\n", part.repeat(20_000));
     let request = host.request(Method::POST, "/rag/documents/documents");
     let request = request.header("content-type", "multipart/form-data; boundary=b").body(form);
-    let refused = Answered::of(request.send().await.unwrap()).await;
-    assert!(refused.refused(400).contains("5000 at most"), "{}", refused.text);
+    let refused = TestResponse::read(request.send().await.unwrap()).await;
+    assert!(refused.error_message(400).contains("5000 at most"), "{}", refused.text);
 }

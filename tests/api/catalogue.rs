@@ -3,8 +3,8 @@
 use crate::{
     bedrock,
     pipes::TWINS,
-    rig::{LITE, MICRO, PIPE, Rig, hello, listed, lonely, rig, rig_of},
-    support::{Answered, Builder, chat},
+    rig::{LITE, MICRO, PIPE, Rig, chat_body, model_id, rig, rig_of, rig_without_fallbacks},
+    support::{Builder, TestResponse, chat},
 };
 use bedrock_emulator::{
     ACCOUNT, ANY, BedrockException, Catalogue, Emulator, EmulatorOptions, Operation,
@@ -46,41 +46,41 @@ async fn ids(rig: &Rig) -> Vec<String> {
     ids_in(&rig.host.get("/models").await)
 }
 
-fn ids_in(list: &Answered) -> Vec<String> {
+fn ids_in(list: &TestResponse) -> Vec<String> {
     let own = |model: &Value| Some(model["id"].as_str()?.strip_prefix("bedrock_models.")?.into());
     list.json["data"].as_array().unwrap().iter().filter_map(own).collect()
 }
 
-async fn one(rig: &Rig, id: &str) -> Answered {
+async fn ask_model(rig: &Rig, id: &str) -> TestResponse {
     rig.host.get(&format!("/models/{id}")).await
 }
 
 /// Returns the target of the last chat.
-fn way(rig: &Rig) -> (String, String) {
-    rig.ways().pop().unwrap()
+fn last_target(rig: &Rig) -> (String, String) {
+    rig.targets().pop().unwrap()
 }
 
 /// Asks for a chat by this very id, and gives where it went.
-async fn asked(rig: &Rig, id: &str) -> (String, String) {
+async fn target_of(rig: &Rig, id: &str) -> (String, String) {
     let answered = rig.host.chat(id, "hi").await;
     assert_eq!(answered.status, 200, "{id}: {}", answered.text);
     assert_eq!(answered.json["model"], id);
-    way(rig)
+    last_target(rig)
 }
 
 /// Returns the reason for which this id is not found.
-async fn missing(rig: &Rig, id: &str) -> String {
-    let before = rig.asked().len();
+async fn not_found_reason(rig: &Rig, id: &str) -> String {
+    let before = rig.model_requests().len();
     let chat = rig.host.chat(id, "hi").await;
     assert_eq!(chat.json["error"]["code"], "model_not_found", "{id}: {}", chat.text);
-    assert_eq!(rig.asked().len(), before, "{id} was asked");
-    let look = one(rig, id).await;
-    let bare = |words: &str| words.replace(&listed(""), "");
-    assert_eq!(bare(look.refused(404)), bare(chat.refused(404)), "{id}");
-    look.refused(404).to_owned()
+    assert_eq!(rig.model_requests().len(), before, "{id} was asked");
+    let look = ask_model(rig, id).await;
+    let bare = |words: &str| words.replace(&model_id(""), "");
+    assert_eq!(bare(look.error_message(404)), bare(chat.error_message(404)), "{id}");
+    look.error_message(404).to_owned()
 }
 
-fn lists(rig: &Rig) -> Vec<RecordedRequest> {
+fn list_requests(rig: &Rig) -> Vec<RecordedRequest> {
     let requests = rig.bedrock.requests().into_iter();
     requests.filter(|request| !request.operation.is_some_and(Operation::is_runtime)).collect()
 }
@@ -93,7 +93,7 @@ async fn what_an_account_has_of_its_own_is_behind_switches_and_costs_no_call_bef
         assert!(!usual.contains(&id.to_owned()), "{id}");
     }
     let usual_lists = [Operation::ListFoundationModels, Operation::ListInferenceProfiles];
-    for list in lists(&rig) {
+    for list in list_requests(&rig) {
         assert!(usual_lists.contains(&list.operation.unwrap()), "{list:?}");
     }
     for (valve, id, region, resource) in OWN {
@@ -102,9 +102,9 @@ async fn what_an_account_has_of_its_own_is_behind_switches_and_costs_no_call_bef
         assert!(listed_now.contains(&id.to_owned()), "{id}: {listed_now:?}");
         assert_eq!(listed_now.len(), usual.len() + if valve == "prompt_routers" { 2 } else { 1 });
         let arn = arn(region, resource);
-        for name in [listed(id), listed(&arn), id.to_owned(), arn.clone()] {
-            assert_eq!(asked(&rig, &name).await, (region.into(), arn.clone()), "{name}");
-            let model = one(&rig, &name).await;
+        for name in [model_id(id), model_id(&arn), id.to_owned(), arn.clone()] {
+            assert_eq!(target_of(&rig, &name).await, (region.into(), arn.clone()), "{name}");
+            let model = ask_model(&rig, &name).await;
             assert_eq!((model.status, &model.json["id"]), (200, &json!(name)), "{}", model.text);
         }
         assert!(rig.host.get("/health/ready").await.text.contains(r#""degraded":[]"#));
@@ -114,15 +114,15 @@ async fn what_an_account_has_of_its_own_is_behind_switches_and_costs_no_call_bef
 #[actix_web::test]
 async fn what_is_known_of_the_model_behind_holds_for_what_is_made_of_it() {
     let rig = rig(json!({"provisioned_models": true, "deployed_models": true})).await;
-    let bought = one(&rig, &listed("provisioned/fast-haiku")).await.json;
+    let bought = ask_model(&rig, &model_id("provisioned/fast-haiku")).await.json;
     assert_eq!(bought["name"], "fast-haiku");
     assert_eq!(bought["info"]["meta"]["capabilities"]["vision"], true);
     assert_eq!(bought["context_length"], 48_000);
     assert_eq!(bought["max_output_tokens"], 4_096);
     // Nova's own way to say `top_k`, though the id says nothing of Nova.
-    let told = rig.post(&hello("custom/legal-nova", &json!({"top_k": 5}))).await;
+    let told = rig.post(&chat_body("custom/legal-nova", &json!({"top_k": 5}))).await;
     assert_eq!(told.status, 200, "{}", told.text);
-    let sent = rig.asked().pop().unwrap().json;
+    let sent = rig.model_requests().pop().unwrap().json;
     assert_eq!(sent["additionalModelRequestFields"]["inferenceConfig"]["topK"], 5);
 }
 
@@ -135,20 +135,20 @@ async fn a_list_that_may_not_be_read_leaves_the_others_alone() {
     let rig = Rig { bedrock, host };
     let before = ids(&rig).await;
     let valves = json!({"imported_models": true, "deployed_models": true});
-    assert_eq!(rig.host.turn(PIPE, &valves).await.status, 200);
+    assert_eq!(rig.host.update_valves(PIPE, &valves).await.status, 200);
     let after = ids(&rig).await;
     let more: Vec<_> = after.iter().filter(|id| !before.contains(id)).collect();
     assert_eq!(more, ["custom/legal-nova", "error-us-east-1", "error-us-west-2"]);
-    let trouble = one(&rig, &listed("error-us-east-1")).await.json;
+    let trouble = ask_model(&rig, &model_id("error-us-east-1")).await.json;
     assert_eq!(trouble["name"], "⚠ Bedrock us-east-1");
     let words = trouble["description"].as_str().unwrap();
     assert!(words.contains("access denied: allow bedrock:ListImportedModels"), "{words}");
     assert_eq!(rig.host.get("/health/ready").await.json["degraded"], json!([PIPE]));
-    assert_eq!(asked(&rig, &listed(LITE)).await, (EAST.into(), LITE.into()));
+    assert_eq!(target_of(&rig, &model_id(LITE)).await, (EAST.into(), LITE.into()));
 }
 
 /// The usual models, and throughput of these names, each as its id, its region and its model.
-fn provisioned(bought: &[(&str, &str, &str, &str)]) -> Catalogue {
+fn with_provisioned_throughput(bought: &[(&str, &str, &str, &str)]) -> Catalogue {
     let deployment = |(name, id, region, model): &(&str, &str, &str, &str)| json!({"kind": "provisioned", "id": id, "name": name, "region": region, "models": [model]});
     let deployments: Vec<_> = bought.iter().map(deployment).collect();
     let own = json!({"models": [], "profiles": [], "deployments": deployments}).to_string();
@@ -158,22 +158,23 @@ fn provisioned(bought: &[(&str, &str, &str, &str)]) -> Catalogue {
 
 #[actix_web::test]
 async fn the_same_name_in_two_regions_is_one_model_that_falls_back() {
-    let catalogue = provisioned(&[("fast", "aaa", EAST, LITE), ("fast", "bbb", WEST, LITE)]);
+    let catalogue =
+        with_provisioned_throughput(&[("fast", "aaa", EAST, LITE), ("fast", "bbb", WEST, LITE)]);
     let rig = rig_of(catalogue, json!({"provisioned_models": true, "max_attempts": 1})).await;
     let own = |id: &&String| id.starts_with("provisioned/");
     assert_eq!(ids(&rig).await.iter().filter(own).count(), 1);
     let [east, west] = [(EAST, "aaa"), (WEST, "bbb")]
         .map(|(region, id)| arn(region, &format!("provisioned-model/{id}")));
-    assert_eq!(asked(&rig, "provisioned/fast").await, (EAST.into(), east.clone()));
-    assert_eq!(asked(&rig, "provisioned/fast@us-west-2").await, (WEST.into(), west.clone()));
-    assert_eq!(asked(&rig, &west).await, (WEST.into(), west.clone()));
+    assert_eq!(target_of(&rig, "provisioned/fast").await, (EAST.into(), east.clone()));
+    assert_eq!(target_of(&rig, "provisioned/fast@us-west-2").await, (WEST.into(), west.clone()));
+    assert_eq!(target_of(&rig, &west).await, (WEST.into(), west.clone()));
     rig.bedrock.script_model_in(EAST, ANY, Script::throttle());
-    assert_eq!(asked(&rig, "provisioned/fast").await, (WEST.into(), west));
+    assert_eq!(target_of(&rig, "provisioned/fast").await, (WEST.into(), west));
 }
 
 #[actix_web::test]
 async fn one_name_for_two_things_is_told_apart() {
-    let catalogue = provisioned(&[
+    let catalogue = with_provisioned_throughput(&[
         ("fast", "aaa", EAST, LITE),
         ("fast", "bbb", EAST, LITE),
         ("fast", "ccc", WEST, MICRO),
@@ -185,7 +186,7 @@ async fn one_name_for_two_things_is_told_apart() {
         ("provisioned/fast-ccc", WEST, "provisioned-model/ccc"),
     ] {
         assert!(ids(&rig).await.contains(&id.to_owned()), "{id}");
-        assert_eq!(asked(&rig, id).await, (region.into(), arn(region, resource)));
+        assert_eq!(target_of(&rig, id).await, (region.into(), arn(region, resource)));
     }
 }
 
@@ -216,13 +217,13 @@ async fn ids_and_arns_of_bedrock_need_no_prefix() {
         // It has no way in by its own id, so its profile answers.
         (SONNET.into(), EAST, profile.clone()),
     ] {
-        assert_eq!(asked(&rig, &id).await, (region.into(), target.clone()), "{id}");
-        assert_eq!(asked(&rig, &listed(&id)).await, (region.into(), target), "{id}");
-        for id in [id.clone(), listed(&id)] {
-            let model = one(&rig, &id).await;
+        assert_eq!(target_of(&rig, &id).await, (region.into(), target.clone()), "{id}");
+        assert_eq!(target_of(&rig, &model_id(&id)).await, (region.into(), target), "{id}");
+        for id in [id.clone(), model_id(&id)] {
+            let model = ask_model(&rig, &id).await;
             assert_eq!((model.status, &model.json["id"]), (200, &json!(id)), "{}", model.text);
             assert!(model.json["context_length"].as_u64() > Some(100_000), "{}", model.text);
-            let escaped = one(&rig, &id.replace('/', "%2F").replace(':', "%3A")).await;
+            let escaped = ask_model(&rig, &id.replace('/', "%2F").replace(':', "%3A")).await;
             assert_eq!((escaped.status, escaped.json), (200, model.json), "as the SDKs write it");
         }
     }
@@ -230,7 +231,7 @@ async fn ids_and_arns_of_bedrock_need_no_prefix() {
     assert_eq!((embedded.status, &embedded.json["model"]), (200, &json!(TITAN)));
     let body = json!({"model": RERANK, "query": "a", "documents": ["b"]});
     assert_eq!(rig.host.post("/rerank", &body).await.status, 200);
-    assert!(missing(&rig, "us.nobody.knows-me").await.contains("`us.nobody.knows-me`"));
+    assert!(not_found_reason(&rig, "us.nobody.knows-me").await.contains("`us.nobody.knows-me`"));
 }
 
 #[actix_web::test]
@@ -243,10 +244,10 @@ async fn another_name_in_a_region_is_its_model_there() {
         ("gpt-5", EAST, MICRO),
         ("gpt-5@us-west-2", WEST, MICRO),
     ] {
-        assert_eq!(asked(&rig, id).await, (region.into(), target.into()), "{id}");
-        assert_eq!(asked(&rig, &listed(id)).await, (region.into(), target.into()), "{id}");
+        assert_eq!(target_of(&rig, id).await, (region.into(), target.into()), "{id}");
+        assert_eq!(target_of(&rig, &model_id(id)).await, (region.into(), target.into()), "{id}");
     }
-    assert!(missing(&rig, "gpt-4o@eu-west-1").await.contains("`gpt-4o@eu-west-1`"));
+    assert!(not_found_reason(&rig, "gpt-4o@eu-west-1").await.contains("`gpt-4o@eu-west-1`"));
 }
 
 #[actix_web::test]
@@ -255,13 +256,18 @@ async fn while_no_list_can_be_read_an_id_without_prefix_is_told_why() {
     let down = Script::fault(BedrockException::access_denied("no")).always();
     bedrock.script_region(ANY, down);
     let host = bedrock::host(&bedrock).await;
-    assert_eq!(host.turn(PIPE, &json!({"aliases": format!("mine={LITE}")})).await.status, 200);
+    assert_eq!(
+        host.update_valves(PIPE, &json!({"aliases": format!("mine={LITE}")})).await.status,
+        200
+    );
     for id in [LITE, "mine", "arn:aws:bedrock:us-east-1::foundation-model/x"] {
         let chat = host.chat(id, "hi").await;
-        assert!(chat.refused(503).contains("access denied"), "{id}: {}", chat.text);
-        assert!(host.get(&format!("/models/{id}")).await.refused(503).contains("access denied"));
+        assert!(chat.error_message(503).contains("access denied"), "{id}: {}", chat.text);
+        assert!(
+            host.get(&format!("/models/{id}")).await.error_message(503).contains("access denied")
+        );
     }
-    host.chat("gpt-4o", "hi").await.refused(404);
+    host.chat("gpt-4o", "hi").await.error_message(404);
 }
 
 #[actix_web::test]
@@ -271,11 +277,11 @@ async fn a_model_without_prefix_is_no_stand_in_for_itself() {
         let mut body = chat(LITE, "hi");
         body["stream"] = streamed.into();
         let told = rig.post(&body).await;
-        assert_eq!(told.header("x-pipewright-model"), listed(LITE));
+        assert_eq!(told.header("x-pipewright-model"), model_id(LITE));
         assert!(!told.text.contains("selected_model_id"), "{}", told.text);
     }
     let told = rig.post(&chat(SONNET, "hi")).await;
-    assert_eq!(told.json["selected_model_id"], listed(&format!("us.{SONNET}")));
+    assert_eq!(told.json["selected_model_id"], model_id(&format!("us.{SONNET}")));
 }
 
 #[actix_web::test]
@@ -284,7 +290,7 @@ async fn an_id_without_prefix_waits_for_the_first_list() {
     bedrock.script_region(ANY, Script::demo().delay(Duration::from_millis(300)).always());
     let host = bedrock::host(&bedrock).await;
     let rig = Rig { bedrock, host };
-    assert_eq!(asked(&rig, LITE).await, (EAST.into(), LITE.into()));
+    assert_eq!(target_of(&rig, LITE).await, (EAST.into(), LITE.into()));
 }
 
 #[actix_web::test]
@@ -292,12 +298,12 @@ async fn an_id_that_two_pipes_have_is_refused_with_both_full_ids() {
     let host = Builder::new().pipes(TWINS).start().await;
     let refused = host.chat("whole", "hi").await;
     let words = "model `whole` is served by two pipes: ask for `script.whole` or `twin.whole`";
-    assert_eq!(refused.refused(400), words);
+    assert_eq!(refused.error_message(400), words);
     assert_eq!(refused.json["error"]["param"], "model");
-    assert_eq!(host.get("/models/whole").await.refused(400), words);
+    assert_eq!(host.get("/models/whole").await.error_message(400), words);
     for (id, text) in [("twin.whole", "whole"), ("own.v1", "own.v1"), ("pp.twin.own.v1", "own.v1")]
     {
-        assert_eq!(host.text_of(id, "hi").await, text, "{id}");
+        assert_eq!(host.answer_text(id, "hi").await, text, "{id}");
     }
     assert_eq!(host.get("/models/own.v1").await.json["name"], "Twin: own");
 }
@@ -332,32 +338,34 @@ async fn what_is_denied_is_neither_listed_nor_called_by_any_name() {
         TITAN,
         RERANK,
     ] {
-        for id in [id.to_owned(), listed(id)] {
-            let words = missing(&rig, &id).await;
+        for id in [id.to_owned(), model_id(id)] {
+            let words = not_found_reason(&rig, &id).await;
             assert!(words.contains("Denied models") && words.contains(&id), "{id}: {words}");
             for other in [LITE, MICRO, HAIKU].iter().filter(|other| !id.contains(**other)) {
                 assert!(!words.contains(other), "{words}");
             }
         }
     }
-    for model in [TITAN, &listed(TITAN)] {
+    for model in [TITAN, &model_id(TITAN)] {
         let refused = rig.host.post("/embeddings", &json!({"model": model, "input": "a"})).await;
-        assert!(refused.refused(404).contains("Denied models"));
+        assert!(refused.error_message(404).contains("Denied models"));
     }
     let body = json!({"model": RERANK, "query": "a", "documents": ["b"]});
-    assert!(rig.host.post("/rerank", &body).await.refused(404).contains("Denied models"));
+    assert!(rig.host.post("/rerank", &body).await.error_message(404).contains("Denied models"));
     // The chain leads to a denied model, and so to nobody; the other region is denied too.
     rig.bedrock.script(ANY, Script::throttle().always());
-    assert_eq!(rig.post(&hello(LITE, &json!({}))).await.status, 429);
-    assert_eq!(rig.post(&hello(MICRO, &json!({}))).await.status, 429);
-    assert!(rig.ways().iter().all(|(_, id)| !id.contains("claude")), "{:?}", rig.ways());
-    assert!(!rig.ways().contains(&(WEST.into(), LITE.into())), "{:?}", rig.ways());
+    assert_eq!(rig.post(&chat_body(LITE, &json!({}))).await.status, 429);
+    assert_eq!(rig.post(&chat_body(MICRO, &json!({}))).await.status, 429);
+    assert!(rig.targets().iter().all(|(_, id)| !id.contains("claude")), "{:?}", rig.targets());
+    assert!(!rig.targets().contains(&(WEST.into(), LITE.into())), "{:?}", rig.targets());
 }
 
 #[actix_web::test]
 async fn only_what_is_allowed_is_there() {
-    let rig =
-        lonely(json!({"allow": "us.amazon.*, app/support-desk", "default_model": LITE})).await;
+    let rig = rig_without_fallbacks(
+        json!({"allow": "us.amazon.*, app/support-desk", "default_model": LITE}),
+    )
+    .await;
     let list = ids(&rig).await;
     assert!(
         list.iter().all(|id| id.starts_with("us.amazon.") || id == "app/support-desk"),
@@ -365,16 +373,16 @@ async fn only_what_is_allowed_is_there() {
     );
     assert!(list.len() > 3, "{list:?}");
     let own = arn(EAST, "application-inference-profile/k3v9x2m7q1ab");
-    assert_eq!(asked(&rig, &own).await, (EAST.into(), own));
+    assert_eq!(target_of(&rig, &own).await, (EAST.into(), own));
     for id in [LITE, HAIKU, TITAN, "global.amazon.nova-2-lite-v1:0"] {
-        let words = missing(&rig, id).await;
+        let words = not_found_reason(&rig, id).await;
         assert!(words.contains("Allowed models"), "{words}");
     }
-    let said = missing(&rig, "gpt-4o").await;
+    let said = not_found_reason(&rig, "gpt-4o").await;
     assert!(said.starts_with("Model `gpt-4o` was not found: `GET /v1/models`"), "{said}");
     // The ids of models stay good that lead to allowed profiles.
     let near = self::rig(json!({"allow": "us.*"})).await;
-    assert_eq!(asked(&near, SONNET).await, (EAST.into(), format!("us.{SONNET}")));
+    assert_eq!(target_of(&near, SONNET).await, (EAST.into(), format!("us.{SONNET}")));
 }
 
 #[actix_web::test]
@@ -393,9 +401,9 @@ async fn a_model_has_the_names_that_an_admin_gives_it() {
         (&profile, EAST, &profile),
         ("claude-instant-of-old", EAST, MICRO),
     ] {
-        for id in [id.to_owned(), listed(id)] {
-            assert_eq!(asked(&rig, &id).await, (region.into(), target.into()), "{id}");
-            let model = one(&rig, &id).await;
+        for id in [id.to_owned(), model_id(id)] {
+            assert_eq!(target_of(&rig, &id).await, (region.into(), target.into()), "{id}");
+            let model = ask_model(&rig, &id).await;
             assert_eq!((model.status, &model.json["id"]), (200, &json!(id)));
         }
     }
@@ -404,9 +412,9 @@ async fn a_model_has_the_names_that_an_admin_gives_it() {
     let body = json!({"model": "text-embedding-3-small", "input": "a"});
     assert_eq!(rig.host.post("/embeddings", &body).await.status, 200);
     let refused = rig.host.chat("text-embedding-3-small", "hi").await;
-    assert!(refused.refused(400).contains("turns texts into vectors"), "{}", refused.text);
+    assert!(refused.error_message(400).contains("turns texts into vectors"), "{}", refused.text);
     let told = rig.host.chat("gpt-4o", "hi").await;
-    assert_eq!(told.header("x-pipewright-model"), listed(&profile), "it is said who answers");
+    assert_eq!(told.header("x-pipewright-model"), model_id(&profile), "it is said who answers");
 }
 
 #[actix_web::test]
@@ -419,9 +427,9 @@ async fn names_that_lead_nowhere_are_refused_when_they_are_saved() {
         ("allow", "us.* eu.*", "must be names of models"),
         ("deny", "us. *", "must be names of models"),
     ] {
-        let refused = rig.host.turn(PIPE, &json!({valve: text})).await;
+        let refused = rig.host.update_valves(PIPE, &json!({valve: text})).await;
         let words = format!("{valve}: {words}");
-        assert!(refused.refused(422).starts_with(&words), "{}", refused.text);
+        assert!(refused.error_message(422).starts_with(&words), "{}", refused.text);
     }
     assert_eq!(rig.host.valves(PIPE).await["aliases"], Value::Null);
 }
@@ -436,17 +444,18 @@ async fn names_that_no_model_has_are_refused_when_they_are_entered() {
         ("aliases", "gpt-4o=us.amazon.nova-por-v1:0", "names `us.amazon.nova-por-v1:0`, which"),
         ("allow", "antropic.*", "leaves none of the models that there are: it must be names of"),
     ] {
-        let refused = rig.host.turn(PIPE, &json!({valve: text})).await;
+        let refused = rig.host.update_valves(PIPE, &json!({valve: text})).await;
         let words = format!("{valve}: {words}");
-        assert!(refused.refused(422).starts_with(&words), "{}", refused.text);
+        assert!(refused.error_message(422).starts_with(&words), "{}", refused.text);
         assert_eq!(refused.json["error"]["param"], valve);
     }
     // That all models are denied does not make one of a name that none has.
-    let nobody = rig.host.turn(PIPE, &json!({"aliases": "a=nope", "deny": "*"})).await;
-    assert!(nobody.refused(422).contains("aliases: names `nope`, which is no model"));
-    let number = rig.host.turn(PIPE, &json!({"allow": 5})).await;
+    let nobody = rig.host.update_valves(PIPE, &json!({"aliases": "a=nope", "deny": "*"})).await;
+    assert!(nobody.error_message(422).contains("aliases: names `nope`, which is no model"));
+    let number = rig.host.update_valves(PIPE, &json!({"allow": 5})).await;
     assert!(
-        number.refused(422).contains("allow: leaves none") && number.text.contains("must be names")
+        number.error_message(422).contains("allow: leaves none")
+            && number.text.contains("must be names")
     );
     assert_eq!(rig.host.valves(PIPE).await["fallbacks"], format!("{LITE} > {MICRO}"));
     // A denied model may be allowed again. An alias that loses its model is shown to the admin in
@@ -456,7 +465,7 @@ async fn names_that_no_model_has_are_refused_when_they_are_entered() {
         json!({"inference_profiles": false, "default_model": MICRO}),
         json!({"fallbacks": format!("newest.* > {LITE}")}),
     ] {
-        assert_eq!(rig.host.turn(PIPE, &valves).await.status, 200, "{valves}");
+        assert_eq!(rig.host.update_valves(PIPE, &valves).await.status, 200, "{valves}");
         rig.host.get("/models").await;
         assert_eq!(rig.host.get("/health/ready").await.json["degraded"], json!([PIPE]));
     }
@@ -469,20 +478,20 @@ async fn a_name_is_believed_while_a_region_cannot_be_asked_and_found_in_a_new_li
     let rig = Rig { bedrock, host };
     rig.host.get("/models").await;
     let names = json!({"default_model": "imported/house-llama"});
-    assert_eq!(rig.host.turn(PIPE, &names).await.status, 422);
+    assert_eq!(rig.host.update_valves(PIPE, &names).await.status, 422);
     let both = json!({"default_model": "imported/house-llama", "imported_models": true});
-    assert_eq!(rig.host.turn(PIPE, &both).await.status, 200);
+    assert_eq!(rig.host.update_valves(PIPE, &both).await.status, 200);
     rig.bedrock.script_region(WEST, Script::fault(BedrockException::access_denied("no")).always());
     let more = json!({"regions": [EAST, WEST, "eu-west-1"], "default_model": "nobody"});
     rig.bedrock
         .script_region("eu-west-1", Script::fault(BedrockException::access_denied("no")).always());
-    assert_eq!(rig.host.turn(PIPE, &more).await.status, 200);
+    assert_eq!(rig.host.update_valves(PIPE, &more).await.status, 200);
 }
 
 #[actix_web::test]
 async fn the_model_for_unknown_ids_needs_no_prefix_either() {
-    let rig = rig(json!({"default_model": listed(MICRO)})).await;
-    assert_eq!(asked(&rig, "gpt-4o").await, (EAST.into(), MICRO.into()));
+    let rig = rig(json!({"default_model": model_id(MICRO)})).await;
+    assert_eq!(target_of(&rig, "gpt-4o").await, (EAST.into(), MICRO.into()));
     // It is a model that chats, so it is nobody's vector.
     let refused = rig.host.post("/embeddings", &json!({"model": "ada", "input": "a"})).await;
     assert_eq!(refused.json["error"]["code"], "model_not_found", "{}", refused.text);
@@ -508,7 +517,7 @@ async fn clients_see_all_models_and_open_webui_those_that_chat() {
     ] {
         for path in ["/models", "/v1/models", "/api/v1/models"] {
             let request = rig.host.request(Method::GET, path).header(name, value);
-            let list = Answered::of(request.send().await.unwrap()).await;
+            let list = TestResponse::read(request.send().await.unwrap()).await;
             assert!(ids_in(&list).contains(&LITE.to_owned()));
             assert!(
                 !list.text.contains("embed") && !list.text.contains("rerank"),
@@ -516,12 +525,12 @@ async fn clients_see_all_models_and_open_webui_those_that_chat() {
             );
         }
         let request = rig.host.request(Method::GET, "/models?type=embedding").header(name, value);
-        let list = ids_in(&Answered::of(request.send().await.unwrap()).await);
+        let list = ids_in(&TestResponse::read(request.send().await.unwrap()).await);
         assert!(list.contains(&TITAN.to_owned()) && !list.contains(&LITE.to_owned()), "{list:?}");
     }
     for agent in ["OpenAI/Python 3.1.0", "OpenAI/JS 6.1.0", "curl/8.5.0"] {
         let request = rig.host.request(Method::GET, "/v1/models").header("user-agent", agent);
-        assert_eq!(ids_in(&Answered::of(request.send().await.unwrap()).await), all);
+        assert_eq!(ids_in(&TestResponse::read(request.send().await.unwrap()).await), all);
     }
 }
 
@@ -546,14 +555,17 @@ async fn a_list_may_be_of_one_kind() {
     assert_eq!(seen, sorted);
     assert_eq!(ids_in(&rig.host.get("/models?type=all").await), all);
     let refused = rig.host.get("/models?type=music").await;
-    assert_eq!(refused.refused(400), "type: must be `all`, `chat`, `image`, `embedding`, `rerank`");
+    assert_eq!(
+        refused.error_message(400),
+        "type: must be `all`, `chat`, `image`, `embedding`, `rerank`"
+    );
     assert_eq!(refused.json["error"]["param"], "type");
 }
 
 #[actix_web::test]
 async fn a_model_tells_what_is_known_of_it() {
     let rig = rig(json!({})).await;
-    let sonnet = one(&rig, &listed(&format!("us.{SONNET}"))).await.json;
+    let sonnet = ask_model(&rig, &model_id(&format!("us.{SONNET}"))).await.json;
     assert_eq!(sonnet["context_length"], 200_000);
     assert_eq!(sonnet["max_output_tokens"], 64_000);
     assert_eq!(
@@ -568,9 +580,9 @@ async fn a_model_tells_what_is_known_of_it() {
     for parameter in ["tools", "tool_choice", "temperature", "reasoning", "structured_outputs"] {
         assert!(parameters.contains(&json!(parameter)), "{parameter}");
     }
-    let opus = one(&rig, &listed("us.anthropic.claude-opus-4-7")).await.json;
+    let opus = ask_model(&rig, &model_id("us.anthropic.claude-opus-4-7")).await.json;
     assert!(!opus["supported_parameters"].as_array().unwrap().contains(&json!("temperature")));
-    let titan = one(&rig, TITAN).await.json;
+    let titan = ask_model(&rig, TITAN).await.json;
     assert_eq!(titan["architecture"]["output_modalities"], json!(["embeddings"]));
     // Were it to slip into Open WebUI's list, it would be kept out of the picker, and filter
     // nothing.
@@ -578,7 +590,7 @@ async fn a_model_tells_what_is_known_of_it() {
         titan["pipeline"],
         json!({"type": "filter", "pipelines": [], "priority": 0, "valves": true})
     );
-    let unknown = one(&rig, &listed("cohere.command-r-v1:0")).await.json;
+    let unknown = ask_model(&rig, &model_id("cohere.command-r-v1:0")).await.json;
     assert_eq!(unknown.get("context_length"), None, "nothing is made up");
 }
 
@@ -595,7 +607,7 @@ async fn the_base_paths_are_one() {
     for prefix in ["", "/v1", "/api/v1"] {
         let told =
             rig.host.post(&format!("{prefix}/chat/completions"), &chat("gpt-4o", "hi")).await;
-        assert_eq!(told.header("x-pipewright-model"), listed(LITE), "{}", told.text);
+        assert_eq!(told.header("x-pipewright-model"), model_id(LITE), "{}", told.text);
         let message = json!({"model": "gpt-4o", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]});
         assert_eq!(rig.host.post(&format!("{prefix}/messages"), &message).await.status, 200);
         let response = json!({"model": "gpt-4o", "input": "hi"});

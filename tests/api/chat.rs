@@ -2,7 +2,7 @@
 
 use crate::{
     pipes::OPEN,
-    support::{Answered, chat, host},
+    support::{TestResponse, chat, host},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -97,9 +97,9 @@ async fn an_error_before_the_first_chunk_is_the_status() {
             body["stream"] = stream.into();
             let answer = host.post("/chat/completions", &body).await;
             // A model that is not there is told with the ids of others.
-            let told = answer.refused(status).split(": `GET").next().unwrap();
+            let told = answer.error_message(status).split(": `GET").next().unwrap();
             assert_eq!(told, said, "{model}");
-            assert_eq!(answer.json["error"]["message"], answer.refused(status));
+            assert_eq!(answer.json["error"]["message"], answer.error_message(status));
             assert!(!answer.header("x-request-id").is_empty());
         }
     }
@@ -128,15 +128,15 @@ async fn a_plain_answer_that_breaks_off_is_an_error_and_no_half_answer() {
     for (model, status) in
         [("script.late-error", 502), ("script.unfinished", 502), ("script.panics-late", 500)]
     {
-        host.chat(model, "hi").await.refused(status);
+        host.chat(model, "hi").await.error_message(status);
     }
 }
 
 #[actix_web::test]
 async fn pipes_answer_through_other_models_but_not_in_circles() {
     let host = host().await;
-    assert_eq!(host.text_of("relay", "typed").await, "typed: typed");
-    assert!(host.chat("relay", "relay").await.refused(508).contains("4 pipes"));
+    assert_eq!(host.answer_text("relay", "typed").await, "typed: typed");
+    assert!(host.chat("relay", "relay").await.error_message(508).contains("4 pipes"));
 }
 
 #[actix_web::test]
@@ -155,7 +155,7 @@ async fn who_asks_and_in_which_chat_reaches_the_pipe() {
         .header("X-OpenWebUI-User-Name", "Rig %C3%84dmin")
         .header("X-OpenWebUI-Chat-Id", "c2")
         .json(&chat("typed", "who"));
-    let answer = Answered::of(headers.send().await.unwrap()).await.json;
+    let answer = TestResponse::read(headers.send().await.unwrap()).await.json;
     assert_eq!(answer["choices"][0]["message"]["content"], "u2|c2|");
 }
 
@@ -176,7 +176,7 @@ async fn what_clients_really_send_is_accepted() {
         .request(Method::POST, "/chat/completions")
         .header("content-type", "application/json")
         .body(half);
-    let answer = Answered::of(request.send().await.unwrap()).await;
+    let answer = TestResponse::read(request.send().await.unwrap()).await;
     assert_eq!(answer.json["choices"][0]["message"]["content"], "typed: a\u{fffd}");
 }
 
@@ -188,7 +188,7 @@ async fn a_body_that_cannot_be_so_is_refused_by_field() {
             .request(Method::POST, "/chat/completions")
             .header("content-type", "application/json")
             .body(body);
-        async { Answered::of(request.send().await.unwrap()).await }
+        async { TestResponse::read(request.send().await.unwrap()).await }
     };
     for (body, status, param) in [
         ("{", 400, Value::Null),
@@ -255,9 +255,9 @@ async fn the_callers_request_id_comes_back_if_it_is_fit_to() {
     let host = host().await;
     let sent =
         |id: &str| host.request(Method::GET, "/models").header("x-request-id", id.to_owned());
-    let answer = Answered::of(sent("my-id.1").send().await.unwrap()).await;
+    let answer = TestResponse::read(sent("my-id.1").send().await.unwrap()).await;
     assert_eq!((answer.header("x-request-id"), answer.header("x-process-time")), ("my-id.1", "0"));
-    let answer = Answered::of(sent(&"x".repeat(200)).send().await.unwrap()).await;
+    let answer = TestResponse::read(sent(&"x".repeat(200)).send().await.unwrap()).await;
     assert_eq!(answer.header("x-request-id").len(), 36);
 }
 
@@ -265,5 +265,5 @@ async fn the_callers_request_id_comes_back_if_it_is_fit_to() {
 async fn embeddings_of_a_model_that_has_none_are_not_found() {
     let host = host().await;
     let answer = host.post("/embeddings", &json!({"model": "typed", "input": "a"})).await;
-    assert!(answer.refused(404).starts_with("Model `typed` was not found: "));
+    assert!(answer.error_message(404).starts_with("Model `typed` was not found: "));
 }

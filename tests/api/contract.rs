@@ -5,7 +5,7 @@
 //! request as Open WebUI sent it. They were made with pipes named `echo`, `typed_valves`,
 //! `recorder_filter` and `fake`; here each call goes to the pipe of the same kind.
 
-use crate::support::{Answered, TestHost, host};
+use crate::support::{TestHost, TestResponse, host};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{fs, path::Path};
@@ -44,7 +44,7 @@ fn recordings() -> Vec<(String, Value)> {
     lines.collect()
 }
 
-async fn replay(host: &TestHost, request: &Value) -> Answered {
+async fn replay(host: &TestHost, request: &Value) -> TestResponse {
     let method: Method = request["method"].as_str().unwrap().parse().unwrap();
     let mut replayed = host.request(method, &ours(request["path"].as_str().unwrap()));
     for header in request["headers"].as_array().into_iter().flatten() {
@@ -57,12 +57,12 @@ async fn replay(host: &TestHost, request: &Value) -> Answered {
         let body = ours(&request["json"].to_string());
         replayed = replayed.header("content-type", "application/json").body(body);
     }
-    Answered::of(replayed.send().await.unwrap()).await
+    TestResponse::read(replayed.send().await.unwrap()).await
 }
 
 /// Returns the parts that Open WebUI reads of an answer to this path
 /// (`docs/reference/open-webui.md`, "Calls" and "Inlet and outlet bodies" and "Streamed answers").
-fn has_what_is_read(path: &str, request: &Value, answer: &Answered) -> bool {
+fn has_what_is_read(path: &str, request: &Value, answer: &TestResponse) -> bool {
     let json = &answer.json;
     match path.trim_start_matches("/v1") {
         "/models" => {
@@ -92,7 +92,7 @@ fn has_what_is_read(path: &str, request: &Value, answer: &Answered) -> bool {
 }
 
 /// The status that we mean to give where it is not 200.
-fn meant(path: &str, request: &Value) -> u16 {
+fn expected_status(path: &str, request: &Value) -> u16 {
     match path.trim_start_matches("/v1") {
         "/pipelines/add" | "/pipelines/upload" => 409,
         "/pipelines/delete" => 404,
@@ -118,7 +118,7 @@ async fn every_recorded_request_is_accepted_and_answered_in_full() {
             assert!(answer.json["detail"].is_string(), "{place}");
             continue;
         }
-        assert_eq!(answer.status, meant(path, request), "{place}: {}", answer.text);
+        assert_eq!(answer.status, expected_status(path, request), "{place}: {}", answer.text);
         assert!(
             answer.status != 200 || has_what_is_read(path, request, &answer),
             "{place}: {}",

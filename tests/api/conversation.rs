@@ -9,8 +9,8 @@ mod responses;
 mod routes;
 
 use crate::{
-    optimizer::upstream::{Line, Upstream, says},
-    support::{Answered, Builder, TestHost},
+    optimizer::upstream::{ScriptedReply, Upstream, says},
+    support::{Builder, TestHost, TestResponse},
 };
 use ::conversation::ConversationPipe;
 use ::openai_proxy::OpenAiProxy;
@@ -43,7 +43,7 @@ async fn rig_with(builder: Builder, valves: Value) -> Rig {
 }
 
 /// Summarizes as `summary <number>`, and answers everything else as `answer <number>`.
-fn reply(prompt: &str, number: usize) -> Line {
+fn reply(prompt: &str, number: usize) -> ScriptedReply {
     if prompt.contains(SUMMARIZE) {
         return says(&format!("summary {number}"));
     }
@@ -53,20 +53,20 @@ fn reply(prompt: &str, number: usize) -> Line {
 async fn host(builder: Builder, upstream: &Upstream, mut valves: Value) -> TestHost {
     let host = builder.pipes(PIPES).start().await;
     let proxy = json!({"api_base": upstream.url, "rate_limit": 0, "fallback_model": null});
-    let turned = host.turn("openai_proxy", &proxy).await;
+    let turned = host.update_valves("openai_proxy", &proxy).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
     host.get("/models").await;
     if valves["models"].is_null() {
         valves["models"] = "openai_proxy.m".into();
     }
-    let turned = host.turn("conversation", &valves).await;
+    let turned = host.update_valves("conversation", &valves).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
     host
 }
 
 impl Rig {
     /// The answer to these messages, with these fields beside them.
-    async fn ask(&self, messages: Value, more: Value) -> Answered {
+    async fn ask(&self, messages: Value, more: Value) -> TestResponse {
         ask(&self.host, messages, more).await
     }
 
@@ -76,12 +76,12 @@ impl Rig {
     }
 
     /// The texts of the last chat that the model got, each with its role.
-    fn seen(&self) -> Vec<String> {
-        seen(self.upstream.asked().last().unwrap())
+    fn message_lines(&self) -> Vec<String> {
+        message_lines(self.upstream.chat_bodies().last().unwrap())
     }
 }
 
-async fn ask(host: &TestHost, messages: Value, more: Value) -> Answered {
+async fn ask(host: &TestHost, messages: Value, more: Value) -> TestResponse {
     let mut body = json!({"model": MODEL, "messages": messages});
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
@@ -99,13 +99,13 @@ fn message(role: &str, text: &str) -> Value {
     json!({"role": role, "content": text})
 }
 
-fn content(answered: &Answered) -> String {
+fn content(answered: &TestResponse) -> String {
     assert_eq!(answered.status, 200, "{}", answered.text);
     answered.json["choices"][0]["message"]["content"].as_str().unwrap().to_owned()
 }
 
 /// The messages of a chat, as `role: text`.
-fn seen(body: &Value) -> Vec<String> {
+fn message_lines(body: &Value) -> Vec<String> {
     let line = |message: &Value| {
         let text = match &message["content"] {
             Value::Array(parts) => parts

@@ -1,6 +1,6 @@
 //! The web pages that may read answers.
 
-use crate::support::{Answered, Builder, KEY, TestHost};
+use crate::support::{Builder, KEY, TestHost, TestResponse};
 use pipewright::http::{Access, PREFIXES, ROUTES};
 use reqwest::Method;
 
@@ -31,11 +31,19 @@ fn routes() -> impl Iterator<Item = (Method, String, bool)> {
 }
 
 /// Returns the headers that a page of this origin gets, with the key and without.
-async fn granted(host: &TestHost, method: &Method, path: &str, origin: &str) -> Vec<String> {
+async fn allowed_headers(
+    host: &TestHost,
+    method: &Method,
+    path: &str,
+    origin: &str,
+) -> Vec<String> {
     let mut granted = Vec::new();
     for key in [KEY, "wrong"] {
-        let request = host.bare(method.clone(), path).bearer_auth(key).header("origin", origin);
-        let answered = Answered::of(request.send().await.unwrap()).await;
+        let request = host
+            .request_without_key(method.clone(), path)
+            .bearer_auth(key)
+            .header("origin", origin);
+        let answered = TestResponse::read(request.send().await.unwrap()).await;
         assert_eq!(answered.header("access-control-allow-credentials"), "", "{path}");
         granted.push(answered.header("access-control-allow-origin").to_owned());
     }
@@ -43,13 +51,13 @@ async fn granted(host: &TestHost, method: &Method, path: &str, origin: &str) -> 
 }
 
 /// The answer to a browser that asks whether a page may ask.
-async fn preflight(host: &TestHost, method: &Method, path: &str, origin: &str) -> Answered {
+async fn preflight(host: &TestHost, method: &Method, path: &str, origin: &str) -> TestResponse {
     let request = host
-        .bare(Method::OPTIONS, path)
+        .request_without_key(Method::OPTIONS, path)
         .header("origin", origin)
         .header("access-control-request-method", method.as_str())
         .header("access-control-request-headers", "authorization,content-type,x-stainless-lang");
-    Answered::of(request.send().await.unwrap()).await
+    TestResponse::read(request.send().await.unwrap()).await
 }
 
 #[actix_web::test]
@@ -62,7 +70,11 @@ async fn pages_may_read_what_clients_ask_and_only_those_that_are_allowed() {
             for (origin, allowed) in [(CHAT, chat), (OTHER, other), ("null", other)] {
                 let allowed = if is_shared { allowed } else { "" };
                 let place = format!("{origins:?}: {method} {path} of {origin}");
-                assert_eq!(granted(&host, &method, &path, origin).await, [allowed; 2], "{place}");
+                assert_eq!(
+                    allowed_headers(&host, &method, &path, origin).await,
+                    [allowed; 2],
+                    "{place}"
+                );
                 let preflight = preflight(&host, &method, &path, origin).await;
                 assert_eq!(preflight.header("access-control-allow-origin"), allowed, "{place}");
                 assert_eq!(preflight.status == 204, !allowed.is_empty(), "{place}");
@@ -83,7 +95,12 @@ async fn a_browser_is_told_before_it_asks_what_it_may_send() {
     );
     assert!(told.header("vary").contains("origin"));
     // Only a browser that asks before it asks is let in without the key.
-    let bare = host.bare(Method::OPTIONS, "/models").header("origin", CHAT).send().await.unwrap();
+    let bare = host
+        .request_without_key(Method::OPTIONS, "/models")
+        .header("origin", CHAT)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(bare.status().as_u16(), 401);
 }
 
@@ -92,7 +109,7 @@ async fn a_page_reads_a_stream_and_who_answered() {
     let host = host(CHAT).await;
     let body = serde_json::json!({"model": "script.whole", "stream": true, "messages": [{"role": "user", "content": "hi"}]});
     let request = host.request(Method::POST, "/chat/completions").header("origin", CHAT);
-    let answered = Answered::of(request.json(&body).send().await.unwrap()).await;
+    let answered = TestResponse::read(request.json(&body).send().await.unwrap()).await;
     assert!(answered.text.ends_with("data: [DONE]\n\n"), "{}", answered.text);
     assert_eq!(answered.header("access-control-allow-origin"), CHAT);
     let exposed = answered.header("access-control-expose-headers");

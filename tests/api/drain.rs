@@ -42,7 +42,7 @@ async fn a_stopped_host_lets_answers_end_refuses_new_ones_and_exits_with_zero() 
         text.contains("w39") && text.ends_with("data: [DONE]\n\n") && !text.contains("error"),
         "{text}"
     );
-    assert_eq!(host.ended().await.code(), Some(0));
+    assert_eq!(host.wait_for_exit().await.code(), Some(0));
 }
 
 #[actix_web::test]
@@ -59,7 +59,7 @@ async fn an_answer_that_does_not_end_in_time_ends_with_a_word() {
             && text.ends_with("data: [DONE]\n\n"),
         "{text}"
     );
-    assert_eq!(host.ended().await.code(), Some(0));
+    assert_eq!(host.wait_for_exit().await.code(), Some(0));
 }
 
 #[actix_web::test]
@@ -73,7 +73,7 @@ async fn a_second_signal_ends_everything_at_once() {
     host.signal("-TERM");
     let text = answer.text().await.unwrap();
     assert!(text.contains("The host was stopped") && text.ends_with("data: [DONE]\n\n"), "{text}");
-    assert_eq!(host.ended().await.code(), Some(0));
+    assert_eq!(host.wait_for_exit().await.code(), Some(0));
 }
 
 #[actix_web::test]
@@ -100,7 +100,7 @@ async fn a_host_that_is_killed_while_valves_turn_leaves_a_whole_file() {
             .send();
         let unseen = actix_web::rt::spawn(unseen);
         host.signal("-KILL");
-        host.ended().await;
+        host.wait_for_exit().await;
         _ = unseen.await;
         let saved: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
         let seconds = saved["idle_timeout_seconds"].as_u64().unwrap();

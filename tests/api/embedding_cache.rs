@@ -2,8 +2,8 @@
 
 use crate::{
     bedrock,
-    rig::{PIPE, Rig, listed, rig},
-    support::{Answered, Builder},
+    rig::{PIPE, Rig, model_id, rig},
+    support::{Builder, TestResponse},
 };
 use bedrock_emulator::{Emulator, EmulatorOptions, Operation};
 use serde_json::{Value, json};
@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 const TITAN: &str = "amazon.titan-embed-text-v2:0";
 const COHERE: &str = "cohere.embed-english-v3";
 
-async fn embed(rig: &Rig, model: &str, mut body: Value) -> Answered {
-    body["model"] = listed(model).into();
+async fn embed(rig: &Rig, model: &str, mut body: Value) -> TestResponse {
+    body["model"] = model_id(model).into();
     let answered = rig.host.post("/embeddings", &body).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
     answered
@@ -67,7 +67,7 @@ async fn models_dimensions_and_purposes_are_kept_apart() {
 async fn changed_valves_may_mean_another_model() {
     let rig = rig(json!({})).await;
     embed(&rig, TITAN, json!({"input": "one"})).await;
-    let turned = rig.host.turn(PIPE, &json!({"prompt_caching": "auto"})).await;
+    let turned = rig.host.update_valves(PIPE, &json!({"prompt_caching": "auto"})).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
     embed(&rig, TITAN, json!({"input": "one"})).await;
     assert_eq!(texts_sent(&rig), 2);

@@ -1,8 +1,8 @@
 //! Texts become vectors, with Bedrock behind.
 
 use crate::{
-    rig::{LITE, PIPE, Rig, listed, rig_without_cache as rig, without_fallbacks},
-    support::Answered,
+    rig::{LITE, PIPE, Rig, model_id, rig_without_cache as rig, without_fallbacks},
+    support::TestResponse,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bedrock_emulator::{BedrockException, ExchangeOutcome, Operation, RecordedRequest, Script};
@@ -19,13 +19,13 @@ const NOVA: &str = "amazon.nova-2-multimodal-embeddings-v1:0";
 const MULTIMODAL: &str = "amazon.titan-embed-image-v1";
 
 /// Starts a host with these valves and without fallbacks.
-async fn lonely(valves: Value) -> Rig {
+async fn rig_without_fallbacks(valves: Value) -> Rig {
     rig(without_fallbacks(valves)).await
 }
 
 /// Asks this model for the vectors of this input, with the other fields of the body.
-async fn embed(rig: &Rig, model: &str, mut body: Value) -> Answered {
-    body["model"] = listed(model).into();
+async fn embed(rig: &Rig, model: &str, mut body: Value) -> TestResponse {
+    body["model"] = model_id(model).into();
     rig.host.post("/embeddings", &body).await
 }
 
@@ -40,15 +40,15 @@ async fn vectors(rig: &Rig, model: &str, body: Value) -> Vec<Vec<f32>> {
 }
 
 /// The field for which this is refused before Bedrock is asked.
-async fn refused(rig: &Rig, model: &str, body: Value) -> String {
-    let before = asked(rig).len();
+async fn refused_field(rig: &Rig, model: &str, body: Value) -> String {
+    let before = model_requests(rig).len();
     let answered = embed(rig, model, body).await;
     assert_eq!(answered.status, 400, "{}", answered.text);
-    assert_eq!(asked(rig).len(), before, "{model} was asked: {}", answered.text);
+    assert_eq!(model_requests(rig).len(), before, "{model} was asked: {}", answered.text);
     answered.json["error"]["param"].as_str().unwrap().to_owned()
 }
 
-fn asked(rig: &Rig) -> Vec<RecordedRequest> {
+fn model_requests(rig: &Rig) -> Vec<RecordedRequest> {
     let is_invoke = |request: &RecordedRequest| request.operation == Some(Operation::InvokeModel);
     rig.bedrock.requests().into_iter().filter(is_invoke).collect()
 }
@@ -100,7 +100,7 @@ async fn each_family_is_asked_in_its_own_words() {
         body["input"] = "a".into();
         let vectors = vectors(&rig, model, body).await;
         assert_eq!(vectors.iter().map(Vec::len).collect::<Vec<_>>(), [length], "{model}");
-        assert_eq!(asked(&rig).pop().unwrap().json, sent, "{model}");
+        assert_eq!(model_requests(&rig).pop().unwrap().json, sent, "{model}");
     }
 }
 
@@ -127,13 +127,13 @@ async fn two_hundred_texts_keep_their_order() {
     let (forwards, mut backwards) = (texts(200), texts(200));
     backwards.reverse();
     for (model, requests) in [(TITAN, 200), (COHERE, 3), (COHERE_4, 3), (NOVA, 200)] {
-        let before = asked(&rig).len();
+        let before = model_requests(&rig).len();
         let body = |texts: &[String]| match model {
             COHERE => json!({"input": texts}),
             _ => json!({"input": texts, "dimensions": 256}),
         };
         let one = vectors(&rig, model, body(&forwards)).await;
-        assert_eq!(asked(&rig).len() - before, requests, "{model}");
+        assert_eq!(model_requests(&rig).len() - before, requests, "{model}");
         let mut other = vectors(&rig, model, body(&backwards)).await;
         other.reverse();
         assert!(one == other, "{model} has mixed up its texts");
@@ -146,7 +146,7 @@ async fn eight_requests_are_under_way_at_once_and_end_with_the_client() {
     let rig = rig(json!({})).await;
     rig.bedrock.script(TITAN, Script::hang().always());
     let before = rig.bedrock.requests().len();
-    let body = json!({"model": listed(TITAN), "input": texts(20)});
+    let body = json!({"model": model_id(TITAN), "input": texts(20)});
     let request = rig.host.request(Method::POST, "/embeddings").json(&body);
     let client = actix_web::rt::spawn(request.send());
     rig.bedrock.wait_for_requests(before + 8).await;
@@ -161,7 +161,7 @@ async fn eight_requests_are_under_way_at_once_and_end_with_the_client() {
 
 #[actix_web::test]
 async fn expired_credentials_are_told_and_do_not_stick() {
-    let rig = lonely(json!({})).await;
+    let rig = rig_without_fallbacks(json!({})).await;
     rig.bedrock.expire_credentials(true);
     let refused = embed(&rig, TITAN, json!({"input": "a"})).await;
     assert_eq!(refused.json["error"]["code"], "upstream_auth_error", "{}", refused.text);
@@ -176,7 +176,7 @@ async fn tokens_are_counted_by_the_model_or_by_aws() {
         let one = embed(&rig, model, json!({"input": ["a text of some length"]})).await.json;
         let two = json!({"input": vec!["a text of some length"; 2]});
         let two = embed(&rig, model, two).await.json;
-        assert_eq!((&one["object"], &one["model"]), (&json!("list"), &json!(listed(model))));
+        assert_eq!((&one["object"], &one["model"]), (&json!("list"), &json!(model_id(model))));
         for answer in [&one, &two] {
             assert_eq!(answer["usage"]["prompt_tokens"], answer["usage"]["total_tokens"]);
         }
@@ -208,15 +208,15 @@ async fn a_wrong_field_is_named() {
         (json!({"input": "a", "encoding_format": "hex"}), "encoding_format"),
         (json!({"input": "a", "input_type": "image"}), "input_type"),
     ] {
-        assert_eq!(refused(&rig, TITAN, wrong.clone()).await, field, "{wrong}");
+        assert_eq!(refused_field(&rig, TITAN, wrong.clone()).await, field, "{wrong}");
     }
     let many = embed(&rig, TITAN, json!({"input": "a", "dimensions": "many"})).await;
-    assert_eq!(many.refused(400), "dimensions: must be a whole number, 1 or more");
+    assert_eq!(many.error_message(400), "dimensions: must be a whole number, 1 or more");
     for (model, size) in [(TITAN_1, 256), (COHERE, 512), (COHERE_4, 384), (NOVA, 512)] {
         let body = json!({"input": "a", "dimensions": size});
-        assert_eq!(refused(&rig, model, body).await, "dimensions", "{model}");
+        assert_eq!(refused_field(&rig, model, body).await, "dimensions", "{model}");
     }
-    assert_eq!(refused(&rig, LITE, json!({"input": "a"})).await, "model");
+    assert_eq!(refused_field(&rig, LITE, json!({"input": "a"})).await, "model");
 }
 
 #[actix_web::test]
@@ -231,7 +231,7 @@ async fn tokens_are_read_as_the_text_that_they_were() {
     let mixed = json!({"input": ["hello world", great]});
     assert_eq!(vectors(&rig, COHERE, mixed).await, plain);
     let unknown = json!({"input": ["a", [4_000_000]]});
-    assert_eq!(refused(&rig, COHERE, unknown).await, "input[1]");
+    assert_eq!(refused_field(&rig, COHERE, unknown).await, "input[1]");
 }
 
 #[actix_web::test]
@@ -243,7 +243,7 @@ async fn the_purpose_comes_from_the_body_a_header_or_the_valve() {
         (None, Some("search_query"), "search_query"),
         (Some("classification"), Some("search_query"), "classification"),
     ] {
-        let mut body = json!({"model": listed(COHERE), "input": "a"});
+        let mut body = json!({"model": model_id(COHERE), "input": "a"});
         if let Some(said) = said {
             body["input_type"] = said.into();
         }
@@ -252,26 +252,26 @@ async fn the_purpose_comes_from_the_body_a_header_or_the_valve() {
             request = request.header(header, value);
         }
         assert_eq!(request.send().await.unwrap().status().as_u16(), 200);
-        assert_eq!(asked(&rig).pop().unwrap().json["input_type"], sent);
+        assert_eq!(model_requests(&rig).pop().unwrap().json["input_type"], sent);
     }
-    let body = json!({"model": listed(COHERE), "input": "a"});
+    let body = json!({"model": model_id(COHERE), "input": "a"});
     let request = rig.host.request(Method::POST, "/embeddings").header(header, "fun").json(&body);
-    let answered = Answered::of(request.send().await.unwrap()).await;
-    assert!(answered.refused(400).starts_with(header), "{}", answered.text);
+    let answered = TestResponse::read(request.send().await.unwrap()).await;
+    assert!(answered.error_message(400).starts_with(header), "{}", answered.text);
 }
 
 #[actix_web::test]
 async fn models_that_do_not_chat_are_known_and_refuse_chats() {
     let rig = rig(json!({})).await;
     for model in [TITAN, COHERE, COHERE_4, NOVA, "cohere.rerank-v3-5:0"] {
-        let one = rig.host.get(&format!("/models/{}", listed(model))).await;
-        assert_eq!((one.status, &one.json["id"]), (200, &json!(listed(model))));
-        let chat = rig.host.chat(&listed(model), "hi").await;
+        let one = rig.host.get(&format!("/models/{}", model_id(model))).await;
+        assert_eq!((one.status, &one.json["id"]), (200, &json!(model_id(model))));
+        let chat = rig.host.chat(&model_id(model), "hi").await;
         assert_eq!(chat.json["error"]["param"], "model", "{}", chat.text);
-        chat.refused(400);
+        chat.error_message(400);
     }
     let unknown = embed(&rig, "amazon.titan-embed-nonsense", json!({"input": "a"})).await;
-    unknown.refused(404);
+    unknown.error_message(404);
 }
 
 #[actix_web::test]
@@ -280,35 +280,35 @@ async fn the_same_model_answers_in_another_region() {
     let usual = vectors(&rig, TITAN, json!({"input": ["a", "b"]})).await;
     rig.bedrock.script_model_in("us-east-1", TITAN, Script::throttle().always());
     assert_eq!(vectors(&rig, TITAN, json!({"input": ["a", "b"]})).await, usual);
-    let last = asked(&rig).pop().unwrap();
+    let last = model_requests(&rig).pop().unwrap();
     assert_eq!((last.region.as_str(), last.target.as_deref()), ("us-west-2", Some(TITAN)));
     rig.bedrock.script_model_in("us-west-2", TITAN, Script::throttle().always());
     let answered = embed(&rig, TITAN, json!({"input": "a"})).await;
     assert_eq!(answered.json["error"]["code"], "rate_limit_exceeded");
-    answered.refused(429);
-    assert!(asked(&rig).iter().all(|asked| asked.target.as_deref() == Some(TITAN)));
+    answered.error_message(429);
+    assert!(model_requests(&rig).iter().all(|asked| asked.target.as_deref() == Some(TITAN)));
 }
 
 #[actix_web::test]
 async fn a_model_behind_a_profile_answers_to_its_own_id() {
     let rig = rig(json!({})).await;
     vectors(&rig, "cohere.embed-v4:0", json!({"input": "a"})).await;
-    assert_eq!(asked(&rig).pop().unwrap().target.as_deref(), Some(COHERE_4));
+    assert_eq!(model_requests(&rig).pop().unwrap().target.as_deref(), Some(COHERE_4));
 }
 
 #[actix_web::test]
 async fn what_passes_is_tried_again_and_what_does_not_is_told() {
-    let rig = lonely(json!({})).await;
+    let rig = rig_without_fallbacks(json!({})).await;
     rig.bedrock.script(TITAN, Script::throttle().times(2));
     assert_eq!(vectors(&rig, TITAN, json!({"input": "a"})).await.len(), 1);
-    assert_eq!(asked(&rig).len(), 3);
+    assert_eq!(model_requests(&rig).len(), 3);
     for (fault, status) in [
         (BedrockException::access_denied("no"), 403),
         (BedrockException::validation("bad thing"), 400),
         (BedrockException::from_name("ExpiredTokenException", "old"), 500),
     ] {
         rig.bedrock.script(TITAN, Script::fault(fault).always());
-        embed(&rig, TITAN, json!({"input": "a"})).await.refused(status);
+        embed(&rig, TITAN, json!({"input": "a"})).await.error_message(status);
         rig.bedrock.clear_scripts();
     }
 }
@@ -316,9 +316,9 @@ async fn what_passes_is_tried_again_and_what_does_not_is_told() {
 #[actix_web::test]
 async fn the_paths_are_there_with_v1_too_and_need_the_key() {
     let rig = rig(json!({})).await;
-    let body = json!({"model": listed(TITAN), "input": "a", "user": "someone"});
+    let body = json!({"model": model_id(TITAN), "input": "a", "user": "someone"});
     assert_eq!(rig.host.post("/v1/embeddings", &body).await.status, 200);
-    let request = rig.host.bare(Method::POST, "/v1/embeddings").json(&body);
+    let request = rig.host.request_without_key(Method::POST, "/v1/embeddings").json(&body);
     assert_eq!(request.send().await.unwrap().status().as_u16(), 401);
     let valves = rig.host.valves(PIPE).await;
     assert_eq!(valves["embedding_input_type"], "search_document");
@@ -326,7 +326,7 @@ async fn the_paths_are_there_with_v1_too_and_need_the_key() {
 
 #[actix_web::test]
 async fn a_text_that_is_too_long_is_refused_with_the_number_or_cut_where_that_is_wished() {
-    let rig = lonely(json!({})).await;
+    let rig = rig_without_fallbacks(json!({})).await;
     let words: String = (0..8000).map(|n| format!("w{n:04} ")).collect();
     let longer = words.repeat(2);
     for model in [TITAN, TITAN_1] {
@@ -337,7 +337,7 @@ async fn a_text_that_is_too_long_is_refused_with_the_number_or_cut_where_that_is
         for truncate in [json!("END"), json!("START"), json!("end"), json!(true)] {
             for input in [&words, &longer] {
                 vectors(&rig, model, json!({"input": input, "truncate": truncate})).await;
-                let sent = asked(&rig).pop().unwrap().json;
+                let sent = model_requests(&rig).pop().unwrap().json;
                 let sent = sent["inputText"].as_str().unwrap();
                 assert!(sent.len() > 25_000, "{}", sent.len());
                 let is_end = input.ends_with(sent);

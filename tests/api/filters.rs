@@ -53,7 +53,7 @@ async fn full_model_ids_and_a_connections_prefix_resolve() {
         );
     }
     assert_eq!(
-        host.post("/nothing/filter/inlet", &call(&chat("x", "hi"))).await.refused(404),
+        host.post("/nothing/filter/inlet", &call(&chat("x", "hi"))).await.error_message(404),
         "Filter nothing not found"
     );
 }
@@ -63,7 +63,7 @@ async fn a_refused_chat_says_why_in_the_reason_phrase_too() {
     let host = host().await;
     let rude = call(&chat("typed", "rude"));
     let answer = host.post("/polite/filter/inlet", &rude).await;
-    assert_eq!(answer.refused(429), "No, Ada: ask\r\npolitely");
+    assert_eq!(answer.error_message(429), "No, Ada: ask\r\npolitely");
     assert_eq!(answer.header("retry-after"), "9");
     let line = host.status_line("/polite/filter/inlet", &rude).await;
     assert_eq!(line, "HTTP/1.1 429 No, Ada: ask  politely");
@@ -76,5 +76,5 @@ async fn a_filter_may_be_called_without_a_user() {
         .post("/polite/filter/inlet", &json!({"user": null, "body": chat("typed", "hi")}))
         .await;
     assert_eq!(answer.status, 200);
-    host.post("/polite/filter/inlet", &json!({"body": []})).await.refused(422);
+    host.post("/polite/filter/inlet", &json!({"body": []})).await.error_message(422);
 }

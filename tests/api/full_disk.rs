@@ -89,7 +89,7 @@ async fn is_answered(host: &TestHost, times: usize) {
     }
 }
 
-async fn degraded(host: &TestHost) -> Value {
+async fn degraded_parts(host: &TestHost) -> Value {
     host.get("/health/ready").await.json["degraded"].clone()
 }
 
@@ -101,7 +101,7 @@ async fn requests(host: &TestHost) -> i64 {
 }
 
 /// Asks until every answer is booked.
-async fn booked(host: &TestHost, answers: i64) {
+async fn wait_until_booked(host: &TestHost, answers: i64) {
     let begun = Instant::now();
     while requests(host).await != answers {
         assert!(begun.elapsed() < Duration::from_secs(20), "{}", requests(host).await);
@@ -109,26 +109,26 @@ async fn booked(host: &TestHost, answers: i64) {
 }
 
 async fn is_refused(host: &TestHost, valves: &Value, why: &str) {
-    let turned = host.turn("typed", valves).await;
+    let turned = host.update_valves("typed", valves).await;
     let said = format!("The valves were not saved, and nothing was changed: {why}");
-    assert_eq!(turned.refused(507), said);
+    assert_eq!(turned.error_message(507), said);
 }
 
 #[actix_web::test]
 async fn a_full_disk_stops_no_chat_and_when_there_is_room_again_nothing_is_missing() {
     let Some(disk) = Disk::of("2m") else { return };
     let folder = tempfile::tempdir_in(disk.path()).unwrap();
-    let host = Builder::over(folder).pipes(PIPES).start().await;
-    assert_eq!(host.turn("typed", &json!({"prefix": "kept "})).await.status, 200);
+    let host = Builder::with_folder(folder).pipes(PIPES).start().await;
+    assert_eq!(host.update_valves("typed", &json!({"prefix": "kept "})).await.status, 200);
     let limits = json!({"requests_per_day": 1000, "budget_per_day": 10});
-    assert_eq!(host.turn("rate_limit", &limits).await.status, 200);
+    assert_eq!(host.update_valves("rate_limit", &limits).await.status, 200);
     is_answered(&host, 3).await;
-    booked(&host, 3).await;
+    wait_until_booked(&host, 3).await;
 
     disk.fill();
     is_answered(&host, 30).await;
-    assert_eq!(host.text_of("typed", "hi").await, "kept hi");
-    assert_eq!(degraded(&host).await, json!(["store"]));
+    assert_eq!(host.answer_text("typed", "hi").await, "kept hi");
+    assert_eq!(degraded_parts(&host).await, json!(["store"]));
     is_refused(&host, &json!({"prefix": "lost "}), "the disk is full").await;
     let files = fs::read_dir(host.folder.path().join("typed")).unwrap();
     let mut files: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
@@ -138,27 +138,27 @@ async fn a_full_disk_stops_no_chat_and_when_there_is_room_again_nothing_is_missi
     assert!(requests(&host).await < 34, "the disk was not full");
 
     disk.make_room();
-    booked(&host, 34).await;
+    wait_until_booked(&host, 34).await;
     is_answered(&host, 1).await;
-    booked(&host, 35).await;
-    assert_eq!(degraded(&host).await, json!([]));
-    assert_eq!(host.turn("typed", &json!({"prefix": "new "})).await.status, 200);
+    wait_until_booked(&host, 35).await;
+    assert_eq!(degraded_parts(&host).await, json!([]));
+    assert_eq!(host.update_valves("typed", &json!({"prefix": "new "})).await.status, 200);
 
-    let host = Builder::over(host.ended().await).pipes(PIPES).start().await;
-    assert_eq!(host.text_of("typed", "hi").await, "new hi");
-    booked(&host, 36).await;
+    let host = Builder::with_folder(host.stop().await).pipes(PIPES).start().await;
+    assert_eq!(host.answer_text("typed", "hi").await, "new hi");
+    wait_until_booked(&host, 36).await;
 }
 
 #[actix_web::test]
 async fn a_host_that_starts_on_a_full_disk_serves_with_what_was_saved() {
     let Some(disk) = Disk::of("2m") else { return };
     let folder = tempfile::tempdir_in(disk.path()).unwrap();
-    let host = Builder::over(folder).pipes(PIPES).start().await;
-    assert_eq!(host.turn("typed", &json!({"prefix": "kept "})).await.status, 200);
-    let folder = host.ended().await;
+    let host = Builder::with_folder(folder).pipes(PIPES).start().await;
+    assert_eq!(host.update_valves("typed", &json!({"prefix": "kept "})).await.status, 200);
+    let folder = host.stop().await;
     disk.fill();
-    let host = Builder::over(folder).pipes(PIPES).start().await;
-    assert_eq!(host.text_of("typed", "hi").await, "kept hi");
+    let host = Builder::with_folder(folder).pipes(PIPES).start().await;
+    assert_eq!(host.answer_text("typed", "hi").await, "kept hi");
     is_answered(&host, 3).await;
     is_refused(&host, &json!({"prefix": "lost "}), "the disk is full").await;
 }
@@ -174,22 +174,22 @@ async fn a_full_disk_under_postgresql_stops_no_chat_and_takes_no_valve() {
     chown(&place, Some(NOBODY), Some(NOBODY)).unwrap();
     let url = server.database_in(&place).await.unwrap();
     let host = Builder::new().pipes(PIPES).database(&url).start().await;
-    assert_eq!(host.turn("typed", &json!({"prefix": "kept "})).await.status, 200);
+    assert_eq!(host.update_valves("typed", &json!({"prefix": "kept "})).await.status, 200);
     is_answered(&host, 3).await;
-    booked(&host, 3).await;
+    wait_until_booked(&host, 3).await;
 
     disk.fill();
     // These texts do not fit into the pages that are there, and cannot be packed.
     let long: String = (0..20_000).map(|_| uuid::Uuid::new_v4().simple().to_string()).collect();
     is_refused(&host, &json!({"prefix": long}), "the database's disk is full").await;
-    assert_eq!(degraded(&host).await, json!(["store"]));
-    assert_eq!(host.text_of("typed", "hi").await, "kept hi");
+    assert_eq!(degraded_parts(&host).await, json!(["store"]));
+    assert_eq!(host.answer_text("typed", "hi").await, "kept hi");
     is_answered(&host, 200).await;
 
     disk.make_room();
-    booked(&host, 204).await;
-    assert_eq!(host.turn("typed", &json!({"prefix": "new "})).await.status, 200);
-    assert_eq!(host.text_of("typed", "hi").await, "new hi");
-    booked(&host, 205).await;
+    wait_until_booked(&host, 204).await;
+    assert_eq!(host.update_valves("typed", &json!({"prefix": "new "})).await.status, 200);
+    assert_eq!(host.answer_text("typed", "hi").await, "new hi");
+    wait_until_booked(&host, 205).await;
     assert_eq!(execute(&url, "SELECT count(*) FROM pipewright.usage").await.unwrap(), Some(205));
 }

@@ -4,7 +4,7 @@ pub mod server;
 
 use crate::{
     pipes::{OPEN, Script},
-    rig::{Told, asked_so},
+    rig::{ClientAnswer, with_stream},
     support::{Builder, TestHost, chat},
 };
 use hybrid_router::HybridRouter;
@@ -25,7 +25,7 @@ pub async fn hybrid(local: &str, cloud: &str, mut valves: Value) -> TestHost {
     let host = Builder::new().pipes(PIPES).start().await;
     valves["local_endpoint"] = local.into();
     valves["cloud_model"] = cloud.into();
-    let turned = host.turn("hybrid_router", &valves).await;
+    let turned = host.update_valves("hybrid_router", &valves).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
     host
 }
@@ -37,15 +37,16 @@ async fn rows(host: &TestHost, query: &str) -> Vec<Value> {
 /// That this chat is answered once, by this side, streamed and plain, and says so.
 async fn is_answered(host: &TestHost, model: &str, side: &str, by: &str, said: &str) {
     for streamed in [true, false] {
-        let answered = host.post("/chat/completions", &asked_so(chat(model, "hi"), streamed)).await;
-        let told = Told::of(&answered);
+        let answered =
+            host.post("/chat/completions", &with_stream(chat(model, "hi"), streamed)).await;
+        let told = ClientAnswer::read(&answered);
         assert_eq!((told.content.as_str(), &told.error), (said, &Value::Null), "{}", answered.text);
         assert!(told.finish.is_some());
         assert_eq!(
             (answered.header("x-pipewright-side"), answered.header("x-pipewright-model")),
             (side, by)
         );
-        let selected = told.beside.get("selected_model_id").cloned().unwrap_or_default();
+        let selected = told.other_fields.get("selected_model_id").cloned().unwrap_or_default();
         assert_eq!(
             selected,
             if by == model { Value::Null } else { by.into() },
@@ -122,7 +123,9 @@ async fn the_guides_own_server_is_found_behind_an_address_without_a_path() {
 #[actix_web::test]
 async fn an_answer_that_breaks_off_is_not_begun_anew() {
     let host = hybrid("script.late-error", CLOUD, json!({"cost_tracking": true})).await;
-    let told = Told::of(&host.post("/chat/completions", &asked_so(chat(SMART, "hi"), true)).await);
+    let told = ClientAnswer::read(
+        &host.post("/chat/completions", &with_stream(chat(SMART, "hi"), true)).await,
+    );
     assert_eq!((told.content.as_str(), &told.error["message"]), ("half", &json!("Broke")));
     let sides = rows(&host, "by=side").await;
     assert_eq!((sides.len(), &sides[0]["side"]), (1, &json!("local")), "{sides:?}");
@@ -132,7 +135,9 @@ async fn an_answer_that_breaks_off_is_not_begun_anew() {
 async fn a_local_answer_that_breaks_off_in_its_first_word_is_booked_all_the_same() {
     let server = LocalServer::start(Form::Cut);
     let host = hybrid(&server.url, CLOUD, json!({"cost_tracking": true})).await;
-    let told = Told::of(&host.post("/chat/completions", &asked_so(chat(SMART, "hi"), true)).await);
+    let told = ClientAnswer::read(
+        &host.post("/chat/completions", &with_stream(chat(SMART, "hi"), true)).await,
+    );
     assert_eq!((told.content.as_str(), told.error.is_object()), ("f", true));
     let sides = rows(&host, "by=side").await;
     let booked = ["prompt", "completion", "errors"].map(|name| sides[0][name].as_i64());
@@ -144,7 +149,7 @@ async fn without_the_fallback_the_error_is_clear_and_names_no_address() {
     let address = dead();
     let host = hybrid(&address, CLOUD, json!({"cloud_fallback": false})).await;
     let answered = host.chat(SMART, "hi").await;
-    let message = answered.refused(502);
+    let message = answered.error_message(502);
     assert_eq!(message, "The upstream of `hybrid_router.hybrid-local` cannot be reached");
 }
 
@@ -245,9 +250,10 @@ async fn the_models_are_listed_once_the_router_is_set_up() {
 #[actix_web::test]
 async fn the_key_of_the_local_server_is_bound_to_it() {
     let host = hybrid("http://127.0.0.1:9/v1", CLOUD, json!({"local_api_key": "hunter2"})).await;
-    let moved =
-        host.turn("hybrid_router", &json!({"local_endpoint": "http://127.0.0.1:10/v1"})).await;
-    assert!(moved.refused(422).starts_with("local_api_key: "), "{}", moved.text);
+    let moved = host
+        .update_valves("hybrid_router", &json!({"local_endpoint": "http://127.0.0.1:10/v1"}))
+        .await;
+    assert!(moved.error_message(422).starts_with("local_api_key: "), "{}", moved.text);
 }
 
 #[actix_web::test]

@@ -1,8 +1,8 @@
 //! Words become pictures, with Bedrock behind.
 
 use crate::{
-    rig::{MICRO, Rig, asked_so, chunks, hello, listed, lonely, rig},
-    support::Answered,
+    rig::{MICRO, Rig, chat_body, chunks, model_id, rig, rig_without_fallbacks, with_stream},
+    support::TestResponse,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bedrock_emulator::{ExchangeOutcome, Operation, RecordedRequest, Script};
@@ -19,8 +19,8 @@ const ULTRA: &str = "stability.stable-image-ultra-v1:1";
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
 
 /// Asks this model for a picture, with the other fields of the body.
-async fn paint(rig: &Rig, model: &str, mut body: Value) -> Answered {
-    body["model"] = listed(model).into();
+async fn paint(rig: &Rig, model: &str, mut body: Value) -> TestResponse {
+    body["model"] = model_id(model).into();
     if body["prompt"].is_null() {
         body["prompt"] = "a red fox".into();
     }
@@ -38,24 +38,24 @@ async fn pictures(rig: &Rig, model: &str, body: Value) -> Vec<Vec<u8>> {
 }
 
 /// The field for which this is refused before Bedrock is asked.
-async fn refused(rig: &Rig, model: &str, body: Value) -> String {
-    let before = asked(rig).len();
+async fn refused_field(rig: &Rig, model: &str, body: Value) -> String {
+    let before = model_requests(rig).len();
     let answered = paint(rig, model, body).await;
     assert_eq!(answered.status, 400, "{}", answered.text);
-    assert_eq!(asked(rig).len(), before, "{model} was asked: {}", answered.text);
+    assert_eq!(model_requests(rig).len(), before, "{model} was asked: {}", answered.text);
     let field = answered.json["error"]["param"].as_str().unwrap();
-    assert!(answered.refused(400).starts_with(field), "{}", answered.text);
+    assert!(answered.error_message(400).starts_with(field), "{}", answered.text);
     field.to_owned()
 }
 
-fn asked(rig: &Rig) -> Vec<RecordedRequest> {
+fn model_requests(rig: &Rig) -> Vec<RecordedRequest> {
     let is_invoke = |request: &RecordedRequest| request.operation == Some(Operation::InvokeModel);
     rig.bedrock.requests().into_iter().filter(is_invoke).collect()
 }
 
 /// The last body without its seed, where that is left to chance.
-fn sent(rig: &Rig) -> Value {
-    let mut body = asked(rig).pop().unwrap().json;
+fn last_body(rig: &Rig) -> Value {
+    let mut body = model_requests(rig).pop().unwrap().json;
     if let Some(config) = body.get_mut("imageGenerationConfig").and_then(Value::as_object_mut) {
         config.remove("seed").unwrap();
     }
@@ -123,7 +123,7 @@ async fn each_family_is_asked_in_its_own_words() {
         ),
     ] {
         let made = pictures(&rig, model, wishes.clone()).await;
-        assert_eq!(sent(&rig), body, "{model} {wishes}");
+        assert_eq!(last_body(&rig), body, "{model} {wishes}");
         assert_eq!(
             made.iter().map(|picture| size(picture)).collect::<Vec<_>>(),
             [shape],
@@ -136,9 +136,9 @@ async fn each_family_is_asked_in_its_own_words() {
 async fn several_pictures_come_of_one_request_or_of_several() {
     let rig = rig(json!({})).await;
     for (model, requests) in [(CANVAS, 1), (TITAN, 1), (ULTRA, 3)] {
-        let before = asked(&rig).len();
+        let before = model_requests(&rig).len();
         let made = pictures(&rig, model, json!({"n": 3, "seed": 4_000})).await;
-        assert_eq!(asked(&rig).len() - before, requests, "{model}");
+        assert_eq!(model_requests(&rig).len() - before, requests, "{model}");
         assert!(made.len() == 3 && made[0] != made[1] && made[1] != made[2], "{model}");
         assert_eq!(pictures(&rig, model, json!({"n": 3, "seed": 4_000})).await, made, "{model}");
     }
@@ -190,11 +190,11 @@ async fn what_a_model_cannot_do_is_refused_by_name() {
         (ULTRA, json!({"seed": 4_294_967_295_u64}), "seed"),
         (ULTRA, json!({"background": "transparent"}), "background"),
     ] {
-        assert_eq!(refused(&rig, model, body.clone()).await, field, "{model} {body}");
+        assert_eq!(refused_field(&rig, model, body.clone()).await, field, "{model} {body}");
     }
     let chats = paint(&rig, MICRO, json!({})).await;
     assert_eq!(chats.json["error"]["param"], "model", "{}", chats.text);
-    paint(&rig, "amazon.nova-nonsense", json!({})).await.refused(404);
+    paint(&rig, "amazon.nova-nonsense", json!({})).await.error_message(404);
     let nobody = rig.host.post("/images/generations", &json!({"prompt": "a"})).await;
     assert_eq!(nobody.json["error"]["param"], "model", "{}", nobody.text);
 }
@@ -208,7 +208,7 @@ async fn what_the_filters_refuse_is_told_so() {
         for prompt in ["gore", "a nude"] {
             let answered = paint(&rig, model, json!({"prompt": prompt})).await;
             assert_eq!(answered.json["error"]["code"], "content_policy_violation", "{model}");
-            let said = answered.refused(400);
+            let said = answered.error_message(400);
             assert!(
                 (said.contains(name) || said.contains(model)) && !said.contains(prompt),
                 "{said}"
@@ -221,10 +221,10 @@ async fn what_the_filters_refuse_is_told_so() {
 
 #[actix_web::test]
 async fn four_requests_are_under_way_at_once_and_end_with_the_client() {
-    let rig = lonely(json!({})).await;
+    let rig = rig_without_fallbacks(json!({})).await;
     rig.bedrock.script(ULTRA, Script::hang().always());
     let before = rig.bedrock.requests().len();
-    let body = json!({"model": listed(ULTRA), "prompt": "a", "n": 10});
+    let body = json!({"model": model_id(ULTRA), "prompt": "a", "n": 10});
     let request = rig.host.request(Method::POST, "/images/generations").json(&body);
     let client = actix_web::rt::spawn(request.send());
     rig.bedrock.wait_for_requests(before + 4).await;
@@ -244,7 +244,7 @@ async fn another_model_paints_where_one_cannot() {
     rig.bedrock.script(CANVAS, Script::throttle().always());
     assert_eq!(size(&pictures(&rig, CANVAS, json!({"size": "1280x720"})).await[0]), (1024, 576));
     rig.bedrock.script(ULTRA, Script::throttle().always());
-    paint(&rig, CANVAS, json!({})).await.refused(429);
+    paint(&rig, CANVAS, json!({})).await.error_message(429);
 }
 
 #[actix_web::test]
@@ -253,7 +253,7 @@ async fn models_that_paint_are_listed_beside_those_that_chat() {
     let list = rig.host.get("/models").await.json;
     let entries = list["data"].as_array().unwrap();
     for model in [CANVAS, TITAN, SD3, CORE, ULTRA] {
-        let entry = entries.iter().find(|entry| entry["id"] == listed(model)).unwrap();
+        let entry = entries.iter().find(|entry| entry["id"] == model_id(model)).unwrap();
         assert_eq!(entry["info"]["meta"]["capabilities"]["builtin_tools"], false, "{entry}");
     }
 }
@@ -261,7 +261,8 @@ async fn models_that_paint_are_listed_beside_those_that_chat() {
 #[actix_web::test]
 async fn a_streamed_chat_is_answered_with_a_file_beside_the_text() {
     let rig = rig(json!({})).await;
-    let answered = rig.post(&asked_so(hello(CANVAS, &json!({"size": "320x640"})), true)).await;
+    let answered =
+        rig.post(&with_stream(chat_body(CANVAS, &json!({"size": "320x640"})), true)).await;
     let chunks = chunks(&answered);
     let shown: Vec<_> =
         chunks.iter().filter(|chunk| !chunk["choices"][0]["delta"]["images"].is_null()).collect();
@@ -275,23 +276,23 @@ async fn a_streamed_chat_is_answered_with_a_file_beside_the_text() {
     let png = url.strip_prefix("data:image/png;base64,").unwrap();
     assert_eq!(size(&BASE64_STANDARD.decode(png).unwrap()), (320, 640));
     assert_eq!(chunks.last().unwrap()["choices"][0]["finish_reason"], "stop");
-    assert_eq!(answered.header("x-pipewright-model"), listed(CANVAS));
+    assert_eq!(answered.header("x-pipewright-model"), model_id(CANVAS));
 }
 
 #[actix_web::test]
 async fn elsewhere_a_chat_is_answered_in_markdown() {
     let rig = rig(json!({})).await;
     let text = |words: &str| json!([{"role": "user", "content": words}]);
-    let message = json!({"model": listed(ULTRA), "max_tokens": 9, "messages": text("a fox")});
+    let message = json!({"model": model_id(ULTRA), "max_tokens": 9, "messages": text("a fox")});
     let message = rig.host.post("/v1/messages", &message).await;
     assert!(message.text.contains("![a fox](data:image/png;base64,"), "{}", message.text);
     for stream in [false, true] {
-        let response = json!({"model": listed(ULTRA), "input": "a fox", "stream": stream});
+        let response = json!({"model": model_id(ULTRA), "input": "a fox", "stream": stream});
         let response = rig.host.post("/responses", &response).await;
         assert!(response.text.contains("![a fox](data:image/png;base64,"), "{}", response.text);
     }
-    rig.host.turn("bedrock_models", &json!({"image_answers": "markdown"})).await;
-    let streamed = rig.post(&asked_so(hello(ULTRA, &json!({})), true)).await;
+    rig.host.update_valves("bedrock_models", &json!({"image_answers": "markdown"})).await;
+    let streamed = rig.post(&with_stream(chat_body(ULTRA, &json!({})), true)).await;
     assert!(streamed.text.contains(r#"{"content":"![hi](data:image/png;base64,"#));
 }
 
@@ -313,18 +314,18 @@ async fn a_chat_paints_what_was_said_last() {
     };
     let again =
         chat(said("user", json!("a hare")), json!({"seed": "9", "negative_prompt": "snow"}));
-    assert_eq!(rig.post(&hello(CORE, &again)).await.status, 200);
+    assert_eq!(rig.post(&chat_body(CORE, &again)).await.status, 200);
     let body = json!({
         "prompt": "a hare", "output_format": "png", "negative_prompt": "snow", "mode": "text-to-image", "seed": 9,
     });
-    assert_eq!(sent(&rig), body);
+    assert_eq!(last_body(&rig), body);
 
     let varied = chat(said("user", parts.clone()), json!({"strength": 0.4}));
-    assert_eq!(rig.post(&hello(CANVAS, &varied)).await.status, 200);
-    let params = &sent(&rig)["imageVariationParams"];
+    assert_eq!(rig.post(&chat_body(CANVAS, &varied)).await.status, 200);
+    let params = &last_body(&rig)["imageVariationParams"];
     assert_eq!(*params, json!({"text": "in blue", "images": [PNG], "similarityStrength": 0.6}));
-    assert_eq!(rig.post(&hello(SD3, &varied)).await.status, 200);
-    let body = sent(&rig);
+    assert_eq!(rig.post(&chat_body(SD3, &varied)).await.status, 200);
+    let body = last_body(&rig);
     assert_eq!(
         (&body["mode"], &body["image"], &body["strength"]),
         (&json!("image-to-image"), &json!(PNG), &json!(0.4))
@@ -343,42 +344,42 @@ async fn a_chat_paints_what_was_said_last() {
         ),
         (CORE, said("user", json!("### Task:\nGenerate a title.")), "model"),
     ] {
-        let before = asked(&rig).len();
-        let answered = rig.post(&hello(model, &chat(last, json!({})))).await;
+        let before = model_requests(&rig).len();
+        let answered = rig.post(&chat_body(model, &chat(last, json!({})))).await;
         assert_eq!(answered.json["error"]["param"], field, "{}", answered.text);
-        answered.refused(400);
-        assert_eq!(asked(&rig).len(), before);
+        answered.error_message(400);
+        assert_eq!(model_requests(&rig).len(), before);
     }
     let silent = json!({"messages": [said("assistant", json!("hello"))]});
-    assert_eq!(rig.post(&hello(CORE, &silent)).await.json["error"]["param"], "messages");
-    let counted = json!({"model": listed(CORE), "messages": [said("user", json!("a"))]});
-    rig.host.post("/v1/messages/count_tokens", &counted).await.refused(400);
+    assert_eq!(rig.post(&chat_body(CORE, &silent)).await.json["error"]["param"], "messages");
+    let counted = json!({"model": model_id(CORE), "messages": [said("user", json!("a"))]});
+    rig.host.post("/v1/messages/count_tokens", &counted).await.error_message(400);
 }
 
 #[actix_web::test]
 async fn a_picture_of_an_earlier_turn_is_a_word_to_a_model_that_reads() {
     let rig = rig(json!({})).await;
-    rig.host.turn("bedrock_models", &json!({"image_answers": "markdown"})).await;
-    let painted = rig.host.text_of(&listed(CANVAS), "a fox").await;
+    rig.host.update_valves("bedrock_models", &json!({"image_answers": "markdown"})).await;
+    let painted = rig.host.answer_text(&model_id(CANVAS), "a fox").await;
     assert!(painted.len() > 100_000);
     let messages = json!([
         {"role": "user", "content": "a fox"},
         {"role": "assistant", "content": format!("Here: {painted}")},
         {"role": "user", "content": "What did you paint?"},
     ]);
-    assert_eq!(rig.post(&hello(MICRO, &json!({"messages": messages}))).await.status, 200);
-    let sent = rig.asked().pop().unwrap().json;
+    assert_eq!(rig.post(&chat_body(MICRO, &json!({"messages": messages}))).await.status, 200);
+    let sent = rig.model_requests().pop().unwrap().json;
     assert_eq!(sent["messages"][1]["content"], json!([{"text": "Here: [image: a fox]"}]));
 }
 
 #[actix_web::test]
 async fn the_paths_are_there_with_v1_too_and_need_the_key() {
     let rig = rig(json!({})).await;
-    let body = json!({"model": listed(CORE), "prompt": "a"});
+    let body = json!({"model": model_id(CORE), "prompt": "a"});
     for prefix in ["/v1", "/api/v1"] {
         let path = format!("{prefix}/images/generations");
         assert_eq!(rig.host.post(&path, &body).await.status, 200);
-        let request = rig.host.bare(Method::POST, &path).json(&body);
+        let request = rig.host.request_without_key(Method::POST, &path).json(&body);
         assert_eq!(request.send().await.unwrap().status().as_u16(), 401);
     }
 }

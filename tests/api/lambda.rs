@@ -3,7 +3,7 @@
 
 use crate::{
     process::{KEY, MODEL},
-    support::{Answered, client},
+    support::{TestResponse, client},
 };
 use actix_web::{
     App, HttpRequest, HttpResponse, HttpServer,
@@ -30,14 +30,14 @@ use tokio::{
 /// The events that a function gets and its answers, in the forms of Lambda's runtime API.
 struct Runtime {
     events: mpsc::UnboundedSender<Value>,
-    said: mpsc::UnboundedReceiver<Said>,
+    said: mpsc::UnboundedReceiver<FunctionMessage>,
     server: ServerHandle,
     port: u16,
 }
 
 /// One thing that a function says.
 #[derive(Debug, PartialEq)]
-enum Said {
+enum FunctionMessage {
     /// An answer begins: its mode and its type.
     Begins(String, String),
     Chunk(Vec<u8>),
@@ -48,7 +48,7 @@ enum Said {
 
 struct Wires {
     events: Mutex<mpsc::UnboundedReceiver<Value>>,
-    said: mpsc::UnboundedSender<Said>,
+    said: mpsc::UnboundedSender<FunctionMessage>,
 }
 
 async fn next(wires: Data<Wires>) -> HttpResponse {
@@ -71,16 +71,19 @@ async fn response(request: HttpRequest, mut body: Payload, wires: Data<Wires>) -
         request.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned()
     };
     let kind = header("content-type");
-    wires.said.send(Said::Begins(header("lambda-runtime-function-response-mode"), kind)).unwrap();
+    wires
+        .said
+        .send(FunctionMessage::Begins(header("lambda-runtime-function-response-mode"), kind))
+        .unwrap();
     while let Some(chunk) = body.next().await {
-        wires.said.send(Said::Chunk(chunk.unwrap().to_vec())).unwrap();
+        wires.said.send(FunctionMessage::Chunk(chunk.unwrap().to_vec())).unwrap();
     }
-    wires.said.send(Said::Ends).unwrap();
+    wires.said.send(FunctionMessage::Ends).unwrap();
     HttpResponse::Accepted().finish()
 }
 
 async fn error(path: Path<String>, wires: Data<Wires>) -> HttpResponse {
-    wires.said.send(Said::Error(path.into_inner())).unwrap();
+    wires.said.send(FunctionMessage::Error(path.into_inner())).unwrap();
     HttpResponse::Accepted().finish()
 }
 
@@ -105,15 +108,18 @@ impl Runtime {
         Self { events, said, server: handle, port }
     }
 
-    async fn said(&mut self) -> Said {
+    async fn next_message(&mut self) -> FunctionMessage {
         let said = timeout(Duration::from_secs(20), self.said.recv()).await;
         said.expect("the function is silent").unwrap()
     }
 
     /// The head of a streamed answer, when its first bytes after that are there, and those bytes.
-    async fn begun(&mut self) -> (Value, String) {
+    async fn begin_stream(&mut self) -> (Value, String) {
         let kind = "application/vnd.awslambda.http-integration-response";
-        assert_eq!(self.said().await, Said::Begins("streaming".into(), kind.into()));
+        assert_eq!(
+            self.next_message().await,
+            FunctionMessage::Begins("streaming".into(), kind.into())
+        );
         let mut told = Vec::new();
         loop {
             let at = told.windows(8).position(|bytes| bytes == [0; 8]);
@@ -121,19 +127,21 @@ impl Runtime {
                 let head = serde_json::from_slice(&told[..at]).unwrap();
                 return (head, String::from_utf8(told[at + 8..].to_vec()).unwrap());
             }
-            let Said::Chunk(chunk) = self.said().await else { panic!("it ended: {told:?}") };
+            let FunctionMessage::Chunk(chunk) = self.next_message().await else {
+                panic!("it ended: {told:?}")
+            };
             told.extend(chunk);
         }
     }
 
     /// The head of a streamed answer, and all of its body.
-    async fn streamed(&mut self, event: Value) -> (Value, String) {
+    async fn read_stream(&mut self, event: Value) -> (Value, String) {
         self.events.send(event).unwrap();
-        let (head, mut body) = self.begun().await;
+        let (head, mut body) = self.begin_stream().await;
         loop {
-            match self.said().await {
-                Said::Chunk(chunk) => body += std::str::from_utf8(&chunk).unwrap(),
-                Said::Ends => return (head, body),
+            match self.next_message().await {
+                FunctionMessage::Chunk(chunk) => body += std::str::from_utf8(&chunk).unwrap(),
+                FunctionMessage::Ends => return (head, body),
                 said => panic!("{said:?}"),
             }
         }
@@ -228,13 +236,13 @@ async fn a_streamed_chat_leaves_the_function_while_it_is_said() {
     );
     let _function = Function::of(&runtime, &bedrock, &[]);
     runtime.events.send(chat(KEY, MODEL, true)).unwrap();
-    let (head, mut body) = runtime.begun().await;
+    let (head, mut body) = runtime.begin_stream().await;
     assert_eq!(head["statusCode"], 200, "{body}");
     let kind = &head["headers"]["content-type"];
     assert_eq!(kind, "text/event-stream; charset=utf-8");
     // The model has not said all, but what it has is there.
     while !body.contains("\"Hel\"") {
-        let Said::Chunk(chunk) = runtime.said().await else { panic!("{body}") };
+        let FunctionMessage::Chunk(chunk) = runtime.next_message().await else { panic!("{body}") };
         body += std::str::from_utf8(&chunk).unwrap();
     }
     assert!(!body.contains("[DONE]"), "{body}");
@@ -244,11 +252,11 @@ async fn a_streamed_chat_leaves_the_function_while_it_is_said() {
 async fn one_event_after_the_other_is_answered_with_its_own_status() {
     let (mut runtime, bedrock) = (Runtime::start(), bedrock());
     let _function = Function::of(&runtime, &bedrock, &[]);
-    let (head, body) = runtime.streamed(chat(KEY, MODEL, true)).await;
+    let (head, body) = runtime.read_stream(chat(KEY, MODEL, true)).await;
     assert_eq!(head["statusCode"], 200);
     assert!(body.starts_with("data: {") && body.ends_with("data: [DONE]\n\n"), "{body}");
 
-    let (head, body) = runtime.streamed(chat(KEY, MODEL, false)).await;
+    let (head, body) = runtime.read_stream(chat(KEY, MODEL, false)).await;
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(
         (&head["statusCode"], &head["headers"]["content-type"]),
@@ -260,11 +268,11 @@ async fn one_event_after_the_other_is_answered_with_its_own_status() {
         (chat("another key", MODEL, true), 401, "invalid_api_key"),
         (chat(KEY, "bedrock_models.no-such-model", true), 404, "model_not_found"),
     ] {
-        let (head, body) = runtime.streamed(event).await;
+        let (head, body) = runtime.read_stream(event).await;
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!((&head["statusCode"], &body["error"]["code"]), (&json!(status), &json!(code)));
     }
-    let (head, body) = runtime.streamed(url_event("GET", "/v1/models", KEY, &Value::Null)).await;
+    let (head, body) = runtime.read_stream(url_event("GET", "/v1/models", KEY, &Value::Null)).await;
     assert_eq!(head["statusCode"], 200);
     assert!(body.contains(MODEL), "{body}");
 }
@@ -273,7 +281,7 @@ async fn one_event_after_the_other_is_answered_with_its_own_status() {
 async fn an_event_that_is_no_request_says_what_the_function_is() {
     let (mut runtime, bedrock) = (Runtime::start(), bedrock());
     let _function = Function::of(&runtime, &bedrock, &[]);
-    let (head, body) = runtime.streamed(json!({"msg": "hello"})).await;
+    let (head, body) = runtime.read_stream(json!({"msg": "hello"})).await;
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((&head["statusCode"], &body["function"]), (&json!(200), &json!("pipewright")));
     assert!(body["paths"].as_array().unwrap().contains(&json!("POST /chat/completions")), "{body}");
@@ -285,7 +293,7 @@ async fn nobody_comes_into_a_function_by_the_key_that_everybody_knows() {
     let (mut runtime, bedrock) = (Runtime::start(), bedrock());
     let known = "0p3n-w3bu!";
     let _function = Function::of(&runtime, &bedrock, &[("PIPELINES_API_KEY", known)]);
-    let (head, body) = runtime.streamed(chat(known, MODEL, false)).await;
+    let (head, body) = runtime.read_stream(chat(known, MODEL, false)).await;
     assert_eq!(head["statusCode"], 401);
     assert!(body.contains("PIPELINES_API_KEY"), "{body}");
     assert!(!was_asked(&bedrock));
@@ -296,10 +304,12 @@ async fn a_function_behind_a_load_balancer_answers_whole() {
     let (mut runtime, bedrock) = (Runtime::start(), bedrock());
     let _function = Function::of(&runtime, &bedrock, &[("AWS_LWA_INVOKE_MODE", "buffered")]);
     runtime.events.send(chat(KEY, MODEL, false)).unwrap();
-    let Said::Begins(mode, _) = runtime.said().await else { panic!("it failed") };
+    let FunctionMessage::Begins(mode, _) = runtime.next_message().await else {
+        panic!("it failed")
+    };
     assert_eq!(mode, "");
     let mut whole = Vec::new();
-    while let Said::Chunk(chunk) = runtime.said().await {
+    while let FunctionMessage::Chunk(chunk) = runtime.next_message().await {
         whole.extend(chunk);
     }
     let whole: Value = serde_json::from_slice(&whole).unwrap();
@@ -312,7 +322,7 @@ async fn a_function_ends_when_lambda_does_and_tells_no_key() {
     let (mut runtime, bedrock) = (Runtime::start(), bedrock());
     let variables = [("GLOBAL_LOG_LEVEL", "DEBUG"), ("DRAIN_SECONDS", "1")];
     let mut function = Function::of(&runtime, &bedrock, &variables);
-    assert_eq!(runtime.streamed(chat(KEY, MODEL, false)).await.0["statusCode"], 200);
+    assert_eq!(runtime.read_stream(chat(KEY, MODEL, false)).await.0["statusCode"], 200);
     runtime.server.stop(false).await;
     drop(runtime);
     let child = std::mem::replace(&mut function.child, Command::new("true").spawn().unwrap());
@@ -334,7 +344,7 @@ async fn where_there_is_no_lambda_a_port_takes_its_invocations() {
     let invoked = async |event: String| loop {
         // It listens when it listens.
         if let Ok(response) = client.post(&url).body(event.clone()).send().await {
-            return Answered::of(response).await;
+            return TestResponse::read(response).await;
         }
         tokio::task::yield_now().await;
     };

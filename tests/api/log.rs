@@ -47,7 +47,7 @@ async fn one_line_a_request_with_its_numbers_and_without_its_words() {
 const MANY: usize = 2_400;
 
 /// Returns the answers and the exit of a host that logs to this.
-async fn is_served_onto(
+async fn serve_with_log(
     log: Stdio,
     variables: &[(&str, &str)],
     requests: usize,
@@ -71,7 +71,7 @@ async fn is_served_onto(
 
 #[actix_web::test]
 async fn a_pipe_that_nobody_reads_stops_neither_chats_nor_the_end() {
-    let (_emulator, mut host) = is_served_onto(Stdio::piped(), &[], MANY).await;
+    let (_emulator, mut host) = serve_with_log(Stdio::piped(), &[], MANY).await;
     let dropped = host.metric("pipewright_log_lines_dropped_total").await;
     assert!(dropped > 0, "the pipe took it all");
     // Whoever reads again gets whole lines, and one that tells how many are missing.
@@ -95,7 +95,10 @@ async fn a_pipe_that_nobody_reads_stops_neither_chats_nor_the_end() {
         assert_eq!(host.get(&format!("/no/{}", "x".repeat(250))).await.status(), 404);
     }
     host.signal("-TERM");
-    assert_eq!(timeout(Duration::from_secs(20), host.ended()).await.unwrap().code(), Some(0));
+    assert_eq!(
+        timeout(Duration::from_secs(20), host.wait_for_exit()).await.unwrap().code(),
+        Some(0)
+    );
 }
 
 #[actix_web::test]
@@ -105,7 +108,7 @@ async fn a_full_disk_or_no_reader_at_all_stops_nothing() {
     for (log, variables) in
         [(full(), &[][..]), (full(), &at_debug), (Stdio::null(), &[]), (Stdio::piped(), &at_debug)]
     {
-        let (_emulator, mut host) = is_served_onto(log, variables, 0).await;
+        let (_emulator, mut host) = serve_with_log(log, variables, 0).await;
         let is_broken = variables.is_empty();
         if host.has_stderr() {
             // The other end of the pipe is closed.
@@ -113,7 +116,7 @@ async fn a_full_disk_or_no_reader_at_all_stops_nothing() {
         }
         assert_eq!(host.chat().await.status(), 200);
         host.signal("-TERM");
-        let ended = timeout(Duration::from_secs(20), host.ended()).await.unwrap();
+        let ended = timeout(Duration::from_secs(20), host.wait_for_exit()).await.unwrap();
         assert_eq!(ended.code(), Some(0), "{is_broken}");
     }
 }

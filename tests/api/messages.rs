@@ -2,8 +2,8 @@
 //! gets.
 
 use crate::{
-    bedrock::{emulator, host, sent},
-    support::{self, Answered, KEY, TestHost},
+    bedrock::{emulator, host, sent_bodies},
+    support::{self, KEY, TestHost, TestResponse},
 };
 use bedrock_emulator::{
     ANY, BedrockException, Emulator, InjectedFault, ModelAnswer, Operation, Script, TokenUsage,
@@ -15,22 +15,22 @@ const CLAUDE: &str = "bedrock_models.us.anthropic.claude-sonnet-4-5-20250929-v1:
 
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
 
-fn asked(messages: Value) -> Value {
-    with(json!({"model": CLAUDE, "max_tokens": 2000}), "messages", messages)
+fn request_with(messages: Value) -> Value {
+    with_field(json!({"model": CLAUDE, "max_tokens": 2000}), "messages", messages)
 }
 
 fn question() -> Value {
-    asked(json!([{"role": "user", "content": "hi"}]))
+    request_with(json!([{"role": "user", "content": "hi"}]))
 }
 
-fn with(mut body: Value, field: &str, value: Value) -> Value {
+fn with_field(mut body: Value, field: &str, value: Value) -> Value {
     body[field] = value;
     body
 }
 
 /// The names and the data of a streamed answer's events.
-async fn streamed(host: &TestHost, body: Value) -> Vec<Value> {
-    let answered = host.post("/v1/messages", &with(body, "stream", true.into())).await;
+async fn stream_events(host: &TestHost, body: Value) -> Vec<Value> {
+    let answered = host.post("/v1/messages", &with_field(body, "stream", true.into())).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
     assert!(answered.header("content-type").starts_with("text/event-stream"));
     let read = |event: &str| {
@@ -43,15 +43,15 @@ async fn streamed(host: &TestHost, body: Value) -> Vec<Value> {
 }
 
 /// Returns the request that Bedrock gets for this one. Its answer does not matter.
-async fn told(body: &Value) -> Value {
+async fn converted(body: &Value) -> Value {
     let emulator = emulator();
     let answered = host(&emulator).await.post("/messages", body).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
-    converse(&emulator)
+    last_converse_body(&emulator)
 }
 
-fn converse(emulator: &Emulator) -> Value {
-    sent(emulator).pop().unwrap()
+fn last_converse_body(emulator: &Emulator) -> Value {
+    sent_bodies(emulator).pop().unwrap()
 }
 
 #[actix_web::test]
@@ -90,9 +90,9 @@ async fn a_streamed_answer_opens_fills_and_closes_its_blocks() {
     emulator.script(ANY, Script::answer(answer));
     let tools = json!([{"name": "weather", "input_schema": {"type": "object"}}, {"name": "time", "input_schema": {"type": "object"}}]);
     let thinking = json!({"type": "enabled", "budget_tokens": 1024});
-    let body = with(with(question(), "tools", tools), "thinking", thinking);
+    let body = with_field(with_field(question(), "tools", tools), "thinking", thinking);
 
-    let mut events = streamed(&host, body.clone()).await;
+    let mut events = stream_events(&host, body.clone()).await;
     events[0]["message"]["id"].take();
     let start = |index: u64, block: Value| json!({"type": "content_block_start", "index": index, "content_block": block});
     let delta = |index: u64, kind: &str, field: &str, text: &str| json!({"type": "content_block_delta", "index": index, "delta": {"type": kind, field: text}});
@@ -144,7 +144,7 @@ async fn a_streamed_answer_opens_fills_and_closes_its_blocks() {
 #[actix_web::test]
 async fn a_model_of_another_pipe_answers_too_and_its_thoughts_are_unsigned() {
     let host = support::host().await;
-    let body = with(question(), "model", "script.whole".into());
+    let body = with_field(question(), "model", "script.whole".into());
     let blocks = json!([
         {"type": "thinking", "thinking": "hm", "signature": ""},
         {"type": "text", "text": "Hello \"wörld\"\n"},
@@ -153,7 +153,7 @@ async fn a_model_of_another_pipe_answers_too_and_its_thoughts_are_unsigned() {
     let plain = host.post("/messages", &body).await.json;
     assert_eq!(plain["content"], blocks);
     assert_eq!(plain["usage"]["input_tokens"], 15);
-    let events = streamed(&host, body).await;
+    let events = stream_events(&host, body).await;
     let kinds: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
     let (block, delta) = (["content_block_start", "content_block_delta"], "content_block_delta");
     let text = [&block[..], &[delta, "content_block_stop"]].concat();
@@ -177,7 +177,7 @@ async fn each_end_has_its_reason() {
         emulator.script(ANY, answer());
         emulator.script(ANY, answer());
         assert_eq!(host.post("/messages", &question()).await.json["stop_reason"], reason);
-        let events = streamed(&host, question()).await;
+        let events = stream_events(&host, question()).await;
         assert_eq!(events[events.len() - 2]["delta"]["stop_reason"], reason);
     }
 }
@@ -194,7 +194,7 @@ async fn sources_stand_with_the_text() {
     let citation = json!({"type": "page_location", "cited_text": "It rains.", "document_index": 0, "document_title": "Report", "start_page_number": 2, "end_page_number": 3});
     let plain = host.post("/messages", &question()).await.json;
     assert_eq!(plain["content"][0]["citations"], json!([citation]));
-    let events = streamed(&host, question()).await;
+    let events = stream_events(&host, question()).await;
     assert_eq!(events[3]["delta"], json!({"type": "citations_delta", "citation": citation}));
 }
 
@@ -203,7 +203,7 @@ async fn blocks_reach_the_model_as_what_they_are() {
     let cached = json!({"type": "ephemeral"});
     let image = json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}});
     let shown = json!({"image": {"format": "png", "source": {"bytes": PNG}}});
-    let body = asked(json!([
+    let body = request_with(json!([
         {"role": "user", "content": [
             image,
             {"type": "document", "title": "Notes", "context": "Of a meeting.", "citations": {"enabled": true}, "source": {"type": "text", "media_type": "text/plain", "data": "We met."}},
@@ -222,7 +222,7 @@ async fn blocks_reach_the_model_as_what_they_are() {
     ]));
     let system = json!([{"type": "text", "text": "Be kind."}, {"type": "text", "text": "Be brief.", "cache_control": cached}]);
     let tools = json!([{"name": "look", "description": "Looks.", "input_schema": {"type": "object", "properties": {}}, "cache_control": cached}]);
-    let told = told(&with(with(body, "system", system), "tools", tools)).await;
+    let told = converted(&with_field(with_field(body, "system", system), "tools", tools)).await;
     let point = json!({"cachePoint": {"type": "default"}});
     assert_eq!(told["system"], json!([{"text": "Be kind."}, {"text": "Be brief."}, point]));
     assert_eq!(told["toolConfig"]["tools"][1], point);
@@ -253,64 +253,73 @@ async fn blocks_reach_the_model_as_what_they_are() {
 
 #[actix_web::test]
 async fn fields_reach_the_model_as_what_they_mean() {
-    let tools =
-        || with(question(), "tools", json!([{"name": "f", "input_schema": {"type": "object"}}]));
+    let tools = || {
+        with_field(question(), "tools", json!([{"name": "f", "input_schema": {"type": "object"}}]))
+    };
     let format = json!({"type": "json_schema", "schema": {"type": "object", "properties": {"b": {"type": "string"}, "a": {"type": "string"}}}});
     for (body, place, value) in [
         (question(), "/inferenceConfig/maxTokens", json!(2000)),
-        (with(question(), "temperature", json!(0.5)), "/inferenceConfig/temperature", json!(0.5)),
-        (with(question(), "top_p", json!(0.5)), "/inferenceConfig/topP", json!(0.5)),
         (
-            with(question(), "stop_sequences", json!(["END"])),
+            with_field(question(), "temperature", json!(0.5)),
+            "/inferenceConfig/temperature",
+            json!(0.5),
+        ),
+        (with_field(question(), "top_p", json!(0.5)), "/inferenceConfig/topP", json!(0.5)),
+        (
+            with_field(question(), "stop_sequences", json!(["END"])),
             "/inferenceConfig/stopSequences",
             json!(["END"]),
         ),
-        (with(question(), "top_k", json!(5)), "/additionalModelRequestFields/top_k", json!(5)),
         (
-            with(question(), "thinking", json!({"type": "enabled", "budget_tokens": 1500})),
+            with_field(question(), "top_k", json!(5)),
+            "/additionalModelRequestFields/top_k",
+            json!(5),
+        ),
+        (
+            with_field(question(), "thinking", json!({"type": "enabled", "budget_tokens": 1500})),
             "/additionalModelRequestFields/thinking/budget_tokens",
             json!(1500),
         ),
         (
-            with(question(), "output_config", json!({"effort": "low"})),
+            with_field(question(), "output_config", json!({"effort": "low"})),
             "/additionalModelRequestFields/thinking/budget_tokens",
             json!(1024),
         ),
         (
-            with(question(), "output_config", json!({"format": format})),
+            with_field(question(), "output_config", json!({"format": format})),
             "/outputConfig/textFormat/type",
             json!("json_schema"),
         ),
         (
-            with(question(), "output_format", format.clone()),
+            with_field(question(), "output_format", format.clone()),
             "/outputConfig/textFormat/type",
             json!("json_schema"),
         ),
-        (with(question(), "system", json!("Be kind.")), "/system/0/text", json!("Be kind.")),
+        (with_field(question(), "system", json!("Be kind.")), "/system/0/text", json!("Be kind.")),
         (
-            with(question(), "service_tier", json!("standard_only")),
+            with_field(question(), "service_tier", json!("standard_only")),
             "/serviceTier/type",
             json!("default"),
         ),
-        (with(question(), "service_tier", json!("auto")), "/serviceTier", Value::Null),
+        (with_field(question(), "service_tier", json!("auto")), "/serviceTier", Value::Null),
         (
-            with(tools(), "tool_choice", json!({"type": "auto"})),
+            with_field(tools(), "tool_choice", json!({"type": "auto"})),
             "/toolConfig/toolChoice",
             Value::Null,
         ),
         (
-            with(tools(), "tool_choice", json!({"type": "any"})),
+            with_field(tools(), "tool_choice", json!({"type": "any"})),
             "/toolConfig/toolChoice",
             json!({"any": {}}),
         ),
         (
-            with(tools(), "tool_choice", json!({"type": "tool", "name": "f"})),
+            with_field(tools(), "tool_choice", json!({"type": "tool", "name": "f"})),
             "/toolConfig/toolChoice",
             json!({"tool": {"name": "f"}}),
         ),
-        (with(tools(), "tool_choice", json!({"type": "none"})), "/toolConfig", Value::Null),
+        (with_field(tools(), "tool_choice", json!({"type": "none"})), "/toolConfig", Value::Null),
         (
-            with(
+            with_field(
                 tools(),
                 "tool_choice",
                 json!({"type": "auto", "disable_parallel_tool_use": true}),
@@ -319,14 +328,18 @@ async fn fields_reach_the_model_as_what_they_mean() {
             json!(true),
         ),
         (
-            with(question(), "cache_control", json!({"type": "ephemeral", "ttl": "1h"})),
+            with_field(question(), "cache_control", json!({"type": "ephemeral", "ttl": "1h"})),
             "/messages/0/content/1",
             json!({"cachePoint": {"type": "default", "ttl": "1h"}}),
         ),
-        (with(question(), "metadata", json!({"user_id": "u"})), "/requestMetadata", Value::Null),
-        (with(question(), "never_heard_of", json!({"a": 1})), "/never_heard_of", Value::Null),
+        (
+            with_field(question(), "metadata", json!({"user_id": "u"})),
+            "/requestMetadata",
+            Value::Null,
+        ),
+        (with_field(question(), "never_heard_of", json!({"a": 1})), "/never_heard_of", Value::Null),
     ] {
-        let told = told(&body).await;
+        let told = converted(&body).await;
         assert_eq!(told.pointer(place).unwrap_or(&Value::Null), &value, "{place} of {body}");
     }
 }
@@ -359,14 +372,14 @@ async fn an_answer_can_be_sent_back_with_its_signed_thoughts() {
     emulator.script(ANY, Script::answer(answer));
     let tools = json!([{"name": "weather", "input_schema": {"type": "object"}}]);
     let thinking = json!({"type": "enabled", "budget_tokens": 1024});
-    let mut body = with(with(question(), "tools", tools), "thinking", thinking);
+    let mut body = with_field(with_field(question(), "tools", tools), "thinking", thinking);
     let message = host.post("/messages", &body).await.json;
     let turns = body["messages"].as_array_mut().unwrap();
     turns.push(json!({"role": "assistant", "content": message["content"]}));
     turns.push(json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "sunny"}]}));
     let answered = host.post("/messages", &body).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
-    let told = converse(&emulator);
+    let told = last_converse_body(&emulator);
     assert_eq!(
         told["messages"][1]["content"],
         json!([
@@ -379,7 +392,7 @@ async fn an_answer_can_be_sent_back_with_its_signed_thoughts() {
 
 #[actix_web::test]
 async fn thoughts_of_others_are_not_sent_back() {
-    let told = told(&asked(json!([
+    let told = converted(&request_with(json!([
         {"role": "user", "content": "hi"},
         {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": ""}, {"type": "text", "text": "Hello"}]},
         {"role": "user", "content": "And?"},
@@ -397,7 +410,7 @@ async fn the_betas_of_the_header_reach_the_model_if_they_are_allowed() {
     let request =
         request.header("anthropic-beta", "interleaved-thinking-2025-05-14,never-heard-of");
     assert_eq!(request.send().await.unwrap().status().as_u16(), 200);
-    let betas = &converse(&emulator)["additionalModelRequestFields"]["anthropic_beta"];
+    let betas = &last_converse_body(&emulator)["additionalModelRequestFields"]["anthropic_beta"];
     assert_eq!(*betas, json!(["interleaved-thinking-2025-05-14"]));
 }
 
@@ -405,23 +418,29 @@ async fn the_betas_of_the_header_reach_the_model_if_they_are_allowed() {
 async fn a_fault_names_its_field() {
     let host = support::host().await;
     let says = |content: Value| {
-        asked(json!([{"role": "user", "content": "a"}, {"role": "user", "content": content}]))
+        request_with(
+            json!([{"role": "user", "content": "a"}, {"role": "user", "content": content}]),
+        )
     };
     // An item that is kept as text must not hide an error elsewhere.
     let kept = json!([{"name": "f", "input_schema": {"type": "object"}}]);
     let called = json!([{"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}]}]);
-    let hot = with(with(asked(called), "tools", kept), "temperature", json!("hot"));
+    let hot =
+        with_field(with_field(request_with(called), "tools", kept), "temperature", json!("hot"));
     for (body, words) in [
         (hot, "temperature: must be a number"),
-        (with(question(), "max_tokens", Value::Null), "max_tokens: say how many"),
-        (with(question(), "max_tokens", json!(0)), "max_tokens: must be at least 1"),
+        (with_field(question(), "max_tokens", Value::Null), "max_tokens: say how many"),
+        (with_field(question(), "max_tokens", json!(0)), "max_tokens: must be at least 1"),
         (
-            with(question(), "max_tokens", json!("many")),
+            with_field(question(), "max_tokens", json!("many")),
             "max_tokens: must be a whole number, 0 or more",
         ),
-        (with(question(), "model", json!("")), "model: name a model"),
-        (asked(json!([])), "messages: send at least one"),
-        (asked(json!([{"role": "robot", "content": "a"}])), "messages[0].role: must be one of"),
+        (with_field(question(), "model", json!("")), "model: name a model"),
+        (request_with(json!([])), "messages: send at least one"),
+        (
+            request_with(json!([{"role": "robot", "content": "a"}])),
+            "messages[0].role: must be one of",
+        ),
         (says(json!(7)), "messages[1].content: must be a text or a list of blocks"),
         (says(json!([{"text": "a"}])), "messages[1].content[0].type: is missing"),
         (says(json!([{"type": "text", "text": 7}])), "messages[1].content[0].text: must be a text"),
@@ -437,11 +456,17 @@ async fn a_fault_names_its_field() {
             says(json!([{"type": "tool_result", "content": "a"}])),
             "messages[1].content[0].tool_use_id: is missing",
         ),
-        (with(question(), "system", json!([{"type": "hologram"}])), "system[0].type: instructions"),
-        (with(question(), "tools", json!([{}])), "tools[0].name: is missing"),
-        (with(question(), "tool_choice", json!({"type": "tool"})), "tool_choice.name: is missing"),
         (
-            with(question(), "tool_choice", json!({"type": "some"})),
+            with_field(question(), "system", json!([{"type": "hologram"}])),
+            "system[0].type: instructions",
+        ),
+        (with_field(question(), "tools", json!([{}])), "tools[0].name: is missing"),
+        (
+            with_field(question(), "tool_choice", json!({"type": "tool"})),
+            "tool_choice.name: is missing",
+        ),
+        (
+            with_field(question(), "tool_choice", json!({"type": "some"})),
             "tool_choice.type: must be `auto` or",
         ),
     ] {
@@ -461,21 +486,21 @@ async fn what_the_pipe_refuses_is_said_of_where_the_client_has_put_it() {
     let fine = json!({"type": "text", "text": "a"});
     let call = json!([{"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "tool_use", "id": "t", "name": "f", "input": {}}]);
     let result = json!([fine, {"type": "tool_result", "tool_use_id": "t", "content": [fine, broken]}, broken]);
-    let body = asked(
+    let body = request_with(
         json!([{"role": "user", "content": "a"}, {"role": "assistant", "content": call}, {"role": "user", "content": result}]),
     );
-    let body = with(body, "system", "Be kind.".into());
+    let body = with_field(body, "system", "Be kind.".into());
     for path in ["/messages", "/messages/count_tokens"] {
         let message = host.post(path, &body).await.json["error"]["message"].take();
         let place = "messages[2].content[1].content[1]: the image must be";
         assert!(message.as_str().unwrap().starts_with(place), "{message}");
     }
-    let body = asked(
+    let body = request_with(
         json!([{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t"}, fine, broken]}]),
     );
     let message = host.post("/messages", &body).await.json["error"]["message"].take();
     assert!(message.as_str().unwrap().starts_with("messages[0].content[2]: "), "{message}");
-    let body = with(question(), "stop_sequences", vec!["END"; 5000].into());
+    let body = with_field(question(), "stop_sequences", vec!["END"; 5000].into());
     let message = host.post("/messages", &body).await.json["error"]["message"].take();
     assert_eq!(message, "stop_sequences: send 2500 texts at most");
 }
@@ -483,7 +508,7 @@ async fn what_the_pipe_refuses_is_said_of_where_the_client_has_put_it() {
 #[actix_web::test]
 async fn errors_are_told_in_anthropics_words() {
     let host = support::host().await;
-    let body = |model: &str| with(question(), "model", model.into());
+    let body = |model: &str| with_field(question(), "model", model.into());
     for (model, status, kind) in [
         ("nowhere.model", 404, "not_found_error"),
         ("script.throttled", 429, "rate_limit_error"),
@@ -502,7 +527,7 @@ async fn errors_are_told_in_anthropics_words() {
     );
 }
 
-fn error(answered: &Answered, status: u16, kind: &str) {
+fn error(answered: &TestResponse, status: u16, kind: &str) {
     assert_eq!(answered.status, status, "{}", answered.text);
     let id = answered.header("request-id");
     assert!(!id.is_empty() && id == answered.header("x-request-id"));
@@ -515,12 +540,14 @@ fn error(answered: &Answered, status: u16, kind: &str) {
 #[actix_web::test]
 async fn what_is_wrong_before_the_body_is_read_is_told_in_the_same_words() {
     let host = support::host().await;
-    let sent =
-        async |request: reqwest::RequestBuilder| Answered::of(request.send().await.unwrap()).await;
+    let sent = async |request: reqwest::RequestBuilder| {
+        TestResponse::read(request.send().await.unwrap()).await
+    };
     let to = |path: &str| host.request(Method::POST, path);
-    let stranger = host.bare(Method::POST, "/v1/messages").json(&question());
+    let stranger = host.request_without_key(Method::POST, "/v1/messages").json(&question());
     error(&sent(stranger).await, 401, "authentication_error");
-    let wrong = host.bare(Method::POST, "/messages/count_tokens").bearer_auth("wrong");
+    let wrong =
+        host.request_without_key(Method::POST, "/messages/count_tokens").bearer_auth("wrong");
     error(&sent(wrong).await, 401, "authentication_error");
     error(&sent(to("/v1/messages").body("{}")).await, 415, "invalid_request_error");
     error(&sent(to("/v1/messages/batches").json(&json!({}))).await, 404, "not_found_error");
@@ -528,7 +555,7 @@ async fn what_is_wrong_before_the_body_is_read_is_told_in_the_same_words() {
     let broken = to("/messages").header("content-type", "application/json").body("{");
     error(&sent(broken).await, 400, "invalid_request_error");
     let other = sent(to("/messagesque").json(&json!({}))).await;
-    assert_eq!(other.refused(404), "Not Found");
+    assert_eq!(other.error_message(404), "Not Found");
 }
 
 #[actix_web::test]
@@ -538,7 +565,7 @@ async fn a_late_error_is_an_event() {
     let broken = Script::answer(ModelAnswer::with_text(["one ", "two ", "three"]))
         .fail_after(3, InjectedFault::Exception(BedrockException::throttling("slow")));
     emulator.script(ANY, broken);
-    let events = streamed(&host, question()).await;
+    let events = stream_events(&host, question()).await;
     let last = events.last().unwrap();
     assert_eq!(
         (&last["type"], &last["error"]["type"]),
@@ -551,7 +578,7 @@ async fn a_late_error_is_an_event() {
 async fn the_key_may_come_as_anthropics_clients_send_it() {
     let host = support::host().await;
     for (key, status) in [(KEY, 200), ("wrong", 401)] {
-        let request = host.bare(Method::GET, "/v1/models").header("x-api-key", key);
+        let request = host.request_without_key(Method::GET, "/v1/models").header("x-api-key", key);
         assert_eq!(request.send().await.unwrap().status().as_u16(), status);
     }
 }
@@ -574,8 +601,8 @@ async fn tokens_are_counted_by_the_model_behind_a_profile() {
 #[actix_web::test]
 async fn tokens_are_estimated_for_a_model_that_does_not_count() {
     let host = support::host().await;
-    let body = with(question(), "model", "script.whole".into());
-    let body = with(body, "system", "w".repeat(4000).into());
+    let body = with_field(question(), "model", "script.whole".into());
+    let body = with_field(body, "system", "w".repeat(4000).into());
     let answered = host.post("/messages/count_tokens", &body).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
     let tokens = answered.json["input_tokens"].as_u64().unwrap();
@@ -585,6 +612,6 @@ async fn tokens_are_estimated_for_a_model_that_does_not_count() {
     let answered = host.post("/responses/input_tokens", &asked).await;
     assert!(answered.json["input_tokens"].as_u64().unwrap() >= 1000, "{}", answered.text);
     assert!(answered.header("x-pipewright-notes").contains("estimate"));
-    let unknown = with(question(), "model", "nowhere.model".into());
+    let unknown = with_field(question(), "model", "nowhere.model".into());
     error(&host.post("/messages/count_tokens", &unknown).await, 404, "not_found_error");
 }

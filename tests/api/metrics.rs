@@ -1,8 +1,8 @@
 //! Metrics, as Prometheus reads them.
 
 use crate::{
-    rig::{LITE, asked_so, hello, lonely},
-    support::{Answered, Builder, host},
+    rig::{LITE, chat_body, rig_without_fallbacks, with_stream},
+    support::{Builder, TestResponse, host},
 };
 use bedrock_emulator::{ANY, BedrockException, Script};
 use reqwest::Method;
@@ -10,10 +10,10 @@ use serde_json::json;
 
 #[actix_web::test]
 async fn an_answer_is_measured_in_tokens_and_seconds() {
-    let rig = lonely(json!({})).await;
-    assert_eq!(rig.post(&asked_so(hello(LITE, &json!({})), true)).await.status, 200);
+    let rig = rig_without_fallbacks(json!({})).await;
+    assert_eq!(rig.post(&with_stream(chat_body(LITE, &json!({})), true)).await.status, 200);
     rig.bedrock.script(ANY, Script::fault(BedrockException::access_denied("no")));
-    rig.post(&hello(LITE, &json!({}))).await.refused(403);
+    rig.post(&chat_body(LITE, &json!({}))).await.error_message(403);
     let metrics = rig.host.get("/metrics").await;
     assert!(metrics.header("content-type").starts_with("application/openmetrics-text"));
     let model = format!(
@@ -53,8 +53,13 @@ async fn words_that_clients_make_up_are_no_labels() {
 #[actix_web::test]
 async fn metrics_need_the_key_unless_they_are_opened() {
     let closed = host().await;
-    Answered::of(closed.bare(Method::GET, "/metrics").send().await.unwrap()).await.refused(401);
+    TestResponse::read(closed.request_without_key(Method::GET, "/metrics").send().await.unwrap())
+        .await
+        .error_message(401);
     let open = Builder::new().switch("--metrics-open").start().await;
-    let metrics = Answered::of(open.bare(Method::GET, "/v1/metrics").send().await.unwrap()).await;
+    let metrics = TestResponse::read(
+        open.request_without_key(Method::GET, "/v1/metrics").send().await.unwrap(),
+    )
+    .await;
     assert!(metrics.text.ends_with("# EOF\n"), "{}", metrics.text);
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     pipes::PIPES,
-    support::{Answered, Builder, host},
+    support::{Builder, TestResponse, host},
 };
 use insta::assert_json_snapshot;
 use reqwest::Method;
@@ -13,7 +13,7 @@ async fn models_are_listed_as_open_webui_reads_them() {
     let host = host().await;
     let asks =
         host.request(Method::GET, "/models").header("user-agent", "Python/3.11 aiohttp/3.12");
-    let mut list = Answered::of(asks.send().await.unwrap()).await.json;
+    let mut list = TestResponse::read(asks.send().await.unwrap()).await.json;
     for entry in list["data"].as_array_mut().unwrap() {
         assert!(entry["created"].as_u64().unwrap() > 1_700_000_000);
         entry["created"] = json!(0);
@@ -32,7 +32,7 @@ async fn each_model_is_found_by_its_id_with_dots_colons_and_slashes() {
         }
     }
     let unknown = host.get("/models/script.nothing").await;
-    assert!(unknown.refused(404).starts_with("Model `script.nothing` was not found: "));
+    assert!(unknown.error_message(404).starts_with("Model `script.nothing` was not found: "));
     assert_eq!(unknown.json["error"]["code"], "model_not_found");
 }
 
@@ -73,7 +73,7 @@ async fn a_head_is_answered_like_a_get_and_a_wrong_method_is_told_the_right_ones
         (Method::GET, "/typed/valves/update", "POST"),
         (Method::POST, "/pipelines/delete", "DELETE"),
     ] {
-        let refused = Answered::of(host.request(method, path).send().await.unwrap()).await;
+        let refused = TestResponse::read(host.request(method, path).send().await.unwrap()).await;
         assert_eq!((refused.status, refused.header("allow")), (405, allowed), "{path}");
     }
 }
@@ -84,7 +84,7 @@ async fn filters_are_listed_for_open_webui_alone() {
     for path in ["/models", "/models?type=all", "/models?type=chat"] {
         assert!(!host.get(path).await.text.contains("polite"), "{path}");
     }
-    host.get("/models/polite").await.refused(404);
+    host.get("/models/polite").await.error_message(404);
 }
 
 #[actix_web::test]
@@ -92,7 +92,7 @@ async fn anthropics_clients_read_the_list_in_their_own_shape() {
     let host = host().await;
     let get = async |path: &str| {
         let request = host.request(Method::GET, path).header("anthropic-version", "2023-06-01");
-        Answered::of(request.send().await.unwrap()).await
+        TestResponse::read(request.send().await.unwrap()).await
     };
     let ids = |list: &Value| -> Vec<Value> {
         list["data"].as_array().unwrap().iter().map(|model| model["id"].clone()).collect()
@@ -159,18 +159,18 @@ async fn a_pipe_that_cannot_start_is_explained_and_starts_when_its_valves_are_tu
         json!({"status": true, "degraded": ["unwell"]})
     );
     assert_eq!(host.get("/models/unwell").await.status, 404);
-    assert!(host.chat("unwell", "hi").await.refused(503).contains("it is not well"));
-    assert_eq!(host.turn("unwell", &json!({"well": true})).await.status, 200);
+    assert!(host.chat("unwell", "hi").await.error_message(503).contains("it is not well"));
+    assert_eq!(host.update_valves("unwell", &json!({"well": true})).await.status, 200);
     assert_eq!(host.get("/health/ready").await.json["degraded"], json!([]));
     assert_eq!(host.get("/models/unwell").await.status, 200);
-    assert_eq!(host.text_of("unwell", "hi").await, "well");
+    assert_eq!(host.answer_text("unwell", "hi").await, "well");
 }
 
 #[actix_web::test]
 async fn the_open_routes_say_that_there_is_a_pipelines_server() {
     let host = host().await;
     for path in ["/", "/v1", "/health", "/healthz", "/health/live"] {
-        let answer = host.bare(reqwest::Method::GET, path).send().await.unwrap();
+        let answer = host.request_without_key(reqwest::Method::GET, path).send().await.unwrap();
         assert_eq!(
             answer.json::<serde_json::Value>().await.unwrap(),
             json!({"status": true}),
@@ -188,7 +188,7 @@ async fn python_files_are_refused_in_words_and_nothing_is_fetched() {
     trap.set_nonblocking(true).unwrap();
     let url = format!("http://{}/x.py", trap.local_addr().unwrap());
     let added = host.post("/pipelines/add", &json!({"url": url})).await;
-    assert!(added.refused(409).contains("Python"));
+    assert!(added.error_message(409).contains("Python"));
     assert!(trap.accept().is_err(), "somebody called");
 
     let part = reqwest::multipart::Part::text("class Pipeline: pass").file_name("../x.py");

@@ -5,8 +5,10 @@ mod descriptions;
 mod hostile;
 
 use crate::{
-    openai_proxy::server::{Act, Server, delta, end, event, head, json_of, listing, stream},
-    support::{Answered, Builder, TestHost},
+    openai_proxy::server::{
+        ResponseStep, Server, delta, end, event, head, json_of, listing, stream,
+    },
+    support::{Builder, TestHost, TestResponse},
 };
 use ::multimodal::Multimodal;
 use ::openai_proxy::OpenAiProxy;
@@ -35,46 +37,46 @@ async fn rig(more: Value) -> Rig {
 }
 
 /// The same, whose server answers so when its models are asked for.
-async fn rig_listing(models: Vec<Act>, more: Value) -> Rig {
+async fn rig_listing(models: Vec<ResponseStep>, more: Value) -> Rig {
     let server = Server::start(&[]).await;
-    server.lists(models);
+    server.script_list(models);
     for model in ["text", "vision", "fusion"] {
-        server.always_by(model, says(&format!("from {model}")));
+        server.answer_model_with(model, says(&format!("from {model}")));
     }
     let host = Builder::new().pipes(PIPES).start().await;
     let proxy = json!({"api_base": server.url(), "rate_limit": 0, "fallback_model": null});
-    assert_eq!(host.turn("openai_proxy", &proxy).await.status, 200);
+    assert_eq!(host.update_valves("openai_proxy", &proxy).await.status, 200);
     host.get("/models").await;
     let mut valves =
         json!({"image_model": "openai_proxy.vision", "text_model": "openai_proxy.text"});
     for (name, value) in more.as_object().unwrap() {
         valves[name] = value.clone();
     }
-    let turned = host.turn("multimodal", &valves).await;
+    let turned = host.update_valves("multimodal", &valves).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
     Rig { server, host }
 }
 
 /// An answer of 13 tokens.
-fn says(text: &str) -> Vec<Act> {
+fn says(text: &str) -> Vec<ResponseStep> {
     stream(&[delta(json!({"role": "assistant", "content": text})), end("stop"), usage()])
 }
 
 /// The same, whose end comes when the test says so.
-fn says_slowly(text: &str, gate: &Arc<Notify>) -> Vec<Act> {
+fn says_slowly(text: &str, gate: &Arc<Notify>) -> Vec<ResponseStep> {
     let [first, rest] = [delta(json!({"content": text})), end("stop")].map(|chunk| event(&chunk));
     vec![
-        Act::Until(Arc::clone(gate)),
+        ResponseStep::Until(Arc::clone(gate)),
         head(),
-        Act::Send(first),
-        Act::Send(rest),
-        Act::Send(event(&usage())),
-        Act::Send(b"data: [DONE]\n\n".to_vec()),
-        Act::Close,
+        ResponseStep::Send(first),
+        ResponseStep::Send(rest),
+        ResponseStep::Send(event(&usage())),
+        ResponseStep::Send(b"data: [DONE]\n\n".to_vec()),
+        ResponseStep::Close,
     ]
 }
 
-fn fails() -> Vec<Act> {
+fn fails() -> Vec<ResponseStep> {
     let error = json!({"error": {"message": "out of order", "type": "x"}});
     json_of("400 Bad Request", "", &error)
 }
@@ -114,7 +116,7 @@ fn three_images() -> Value {
     chat("multimodal", &question(&[image(1), image(2), image(3)]))
 }
 
-fn content(answered: &Answered) -> &str {
+fn content(answered: &TestResponse) -> &str {
     assert_eq!(answered.status, 200, "{}", answered.text);
     answered.json["choices"][0]["message"]["content"].as_str().unwrap()
 }
@@ -127,11 +129,11 @@ fn parts<'a>(body: &'a Value, kind: &str) -> Vec<&'a Value> {
 }
 
 impl Rig {
-    async fn post(&self, body: &Value) -> Answered {
+    async fn post(&self, body: &Value) -> TestResponse {
         self.host.post("/chat/completions", body).await
     }
 
-    async fn streamed(&self, body: &Value) -> Answered {
+    async fn streamed(&self, body: &Value) -> TestResponse {
         let mut body = body.clone();
         body["stream"] = true.into();
         body["stream_options"] = json!({"include_usage": true});

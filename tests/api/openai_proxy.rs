@@ -10,8 +10,8 @@ pub mod server;
 mod upstreams;
 
 use crate::{
-    rig::asked_so,
-    support::{Answered, Builder, TestHost, chat},
+    rig::with_stream,
+    support::{Builder, TestHost, TestResponse, chat},
 };
 use ::openai_proxy::OpenAiProxy;
 use pipewright::slot::Registration;
@@ -37,16 +37,16 @@ async fn rig(valves: Value) -> Rig {
 /// The same, of a host that is built so.
 async fn rig_of(builder: Builder, valves: Value) -> Rig {
     let server = Server::start(&["m"]).await;
-    let host = turned(builder, &server.url(), valves).await;
+    let host = start_host(builder, &server.url(), valves).await;
     Rig { server, host }
 }
 
 /// A host with this upstream, under these valves.
 async fn host(url: &str, valves: Value) -> TestHost {
-    turned(Builder::new(), url, valves).await
+    start_host(Builder::new(), url, valves).await
 }
 
-async fn turned(builder: Builder, url: &str, mut valves: Value) -> TestHost {
+async fn start_host(builder: Builder, url: &str, mut valves: Value) -> TestHost {
     let usual = json!({"api_base": url, "api_key": KEY, "rate_limit": 0, "fallback_model": null});
     for (name, value) in usual.as_object().unwrap() {
         if valves.get(name).is_none() {
@@ -54,14 +54,14 @@ async fn turned(builder: Builder, url: &str, mut valves: Value) -> TestHost {
         }
     }
     let host = builder.pipes(PIPES).start().await;
-    let turned = host.turn("openai_proxy", &valves).await;
+    let turned = host.update_valves("openai_proxy", &valves).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
     host.get("/models").await;
     host
 }
 
 /// A chat with the model, with these fields beside the question.
-fn hello(more: &Value) -> Value {
+fn chat_body(more: &Value) -> Value {
     let mut body = chat(MODEL, "hi");
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
@@ -70,34 +70,34 @@ fn hello(more: &Value) -> Value {
 }
 
 impl Rig {
-    async fn post(&self, body: &Value) -> Answered {
+    async fn post(&self, body: &Value) -> TestResponse {
         self.host.post("/chat/completions", body).await
     }
 
     /// The answer to a plain chat.
-    async fn plain(&self) -> Answered {
-        self.post(&hello(&json!({}))).await
+    async fn plain(&self) -> TestResponse {
+        self.post(&chat_body(&json!({}))).await
     }
 
     /// The answer to a streamed chat.
-    async fn streamed(&self) -> Answered {
-        self.post(&asked_so(hello(&json!({})), true)).await
+    async fn streamed(&self) -> TestResponse {
+        self.post(&with_stream(chat_body(&json!({})), true)).await
     }
 
     /// Returns the request that the server got for this chat.
-    async fn sent(&self, body: &Value) -> Value {
-        let before = self.server.asked().len();
+    async fn sent_body(&self, body: &Value) -> Value {
+        let before = self.server.chat_requests().len();
         let answered = self.post(body).await;
         assert_eq!(answered.status, 200, "{}", answered.text);
-        let asked = self.server.asked();
+        let asked = self.server.chat_requests();
         assert_eq!(asked.len(), before + 1);
         asked[before].body.clone()
     }
 }
 
 /// Returns the text of a streamed answer until it broke off, and the error in which it ended.
-fn broken(answered: &Answered) -> (String, Value) {
-    let told = crate::rig::Told::of(answered);
+fn split_broken_stream(answered: &TestResponse) -> (String, Value) {
+    let told = crate::rig::ClientAnswer::read(answered);
     assert_eq!(told.finish, None, "no reason to end is invented");
     assert!(!told.error.is_null(), "{}", answered.text);
     (told.content, told.error)

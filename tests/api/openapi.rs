@@ -1,8 +1,8 @@
 //! The description of the routes, held against what they answer.
 
 use crate::{
-    rig::{LITE, Rig, THINKER, hello, listed, lonely},
-    support::{Answered, Builder, host},
+    rig::{LITE, Rig, THINKER, chat_body, model_id, rig_without_fallbacks},
+    support::{Builder, TestResponse, host},
 };
 use pipewright::slot::Registration;
 use reqwest::Method;
@@ -19,7 +19,7 @@ fn schema(api: &Value, method: &str, path: &str, status: u16, kind: &str) -> Val
 }
 
 /// Checks that a response is as it is described.
-fn check(api: &Value, method: &str, path: &str, answer: &Answered) {
+fn check(api: &Value, method: &str, path: &str, answer: &TestResponse) {
     let kind = answer.header("content-type").split(';').next().unwrap();
     let schema = schema(api, method, path, answer.status, kind);
     if kind == "application/json" {
@@ -29,7 +29,7 @@ fn check(api: &Value, method: &str, path: &str, answer: &Answered) {
     }
 }
 
-async fn posted(rig: &Rig, api: &Value, path: &str, body: &Value, status: u16) {
+async fn check_post(rig: &Rig, api: &Value, path: &str, body: &Value, status: u16) {
     let answer = rig.host.post(path, body).await;
     assert_eq!(answer.status, status, "{path}: {}", answer.text);
     check(api, "post", path, &answer);
@@ -37,30 +37,31 @@ async fn posted(rig: &Rig, api: &Value, path: &str, body: &Value, status: u16) {
 
 #[actix_web::test]
 async fn what_models_answer_is_as_it_is_described() {
-    let rig = lonely(json!({})).await;
+    let rig = rig_without_fallbacks(json!({})).await;
     let api = rig.host.get("/openapi.json").await.json;
-    let (lite, claude) = (listed(LITE), listed(THINKER));
-    let chat = hello(LITE, &json!({}));
-    posted(&rig, &api, "/chat/completions", &chat, 200).await;
+    let (lite, claude) = (model_id(LITE), model_id(THINKER));
+    let chat = chat_body(LITE, &json!({}));
+    check_post(&rig, &api, "/chat/completions", &chat, 200).await;
     let mut streamed = chat.clone();
     streamed["stream"] = true.into();
-    posted(&rig, &api, "/chat/completions", &streamed, 200).await;
-    posted(&rig, &api, "/chat/completions", &json!({"model": lite}), 400).await;
+    check_post(&rig, &api, "/chat/completions", &streamed, 200).await;
+    check_post(&rig, &api, "/chat/completions", &json!({"model": lite}), 400).await;
     let unknown = json!({"model": "nothing.here", "messages": chat["messages"]});
-    posted(&rig, &api, "/chat/completions", &unknown, 404).await;
-    posted(&rig, &api, "/completions", &json!({"model": lite, "prompt": "hi"}), 200).await;
+    check_post(&rig, &api, "/chat/completions", &unknown, 404).await;
+    check_post(&rig, &api, "/completions", &json!({"model": lite, "prompt": "hi"}), 200).await;
     let message = json!({"model": claude, "max_tokens": 9, "messages": chat["messages"]});
-    posted(&rig, &api, "/messages", &message, 200).await;
-    posted(&rig, &api, "/messages", &json!({"model": claude}), 400).await;
-    posted(&rig, &api, "/messages/count_tokens", &message, 200).await;
-    posted(&rig, &api, "/responses", &json!({"model": lite, "input": "hi"}), 200).await;
-    posted(&rig, &api, "/responses/compact", &json!({"model": lite, "input": "hi"}), 200).await;
-    let embed = json!({"model": listed("amazon.titan-embed-text-v2:0"), "input": "some text"});
-    posted(&rig, &api, "/embeddings", &embed, 200).await;
-    let rerank = json!({"model": listed("cohere.rerank-v3-5:0"), "query": "q", "documents": ["a"]});
-    posted(&rig, &api, "/rerank", &rerank, 200).await;
-    let picture = json!({"model": listed("amazon.nova-canvas-v1:0"), "prompt": "a fox"});
-    posted(&rig, &api, "/images/generations", &picture, 200).await;
+    check_post(&rig, &api, "/messages", &message, 200).await;
+    check_post(&rig, &api, "/messages", &json!({"model": claude}), 400).await;
+    check_post(&rig, &api, "/messages/count_tokens", &message, 200).await;
+    check_post(&rig, &api, "/responses", &json!({"model": lite, "input": "hi"}), 200).await;
+    check_post(&rig, &api, "/responses/compact", &json!({"model": lite, "input": "hi"}), 200).await;
+    let embed = json!({"model": model_id("amazon.titan-embed-text-v2:0"), "input": "some text"});
+    check_post(&rig, &api, "/embeddings", &embed, 200).await;
+    let rerank =
+        json!({"model": model_id("cohere.rerank-v3-5:0"), "query": "q", "documents": ["a"]});
+    check_post(&rig, &api, "/rerank", &rerank, 200).await;
+    let picture = json!({"model": model_id("amazon.nova-canvas-v1:0"), "prompt": "a fox"});
+    check_post(&rig, &api, "/images/generations", &picture, 200).await;
     for path in ["/models", "/usage", "/usage?format=csv", "/admin", "/metrics", "/pipelines"] {
         let answer = rig.host.get(path).await;
         check(&api, "get", path.split('?').next().unwrap(), &answer);
@@ -72,7 +73,7 @@ async fn what_models_answer_is_as_it_is_described() {
         check(&api, "get", &format!("/{{id}}/{path}"), &answer);
     }
     let refused =
-        rig.host.turn("bedrock_models", &json!({"connect_timeout_seconds": "many"})).await;
+        rig.host.update_valves("bedrock_models", &json!({"connect_timeout_seconds": "many"})).await;
     assert_eq!(refused.status, 422, "{}", refused.text);
     check(&api, "post", "/{id}/valves/update", &refused);
 }
@@ -85,7 +86,12 @@ async fn what_documents_and_conversations_answer_is_as_it_is_described() {
     check(&api, "post", "/rag", &host.post("/rag", &json!({"name": "one"})).await);
     check(&api, "get", "/rag", &host.get("/rag").await);
     let changed = host.request(Method::PATCH, "/rag/one").json(&json!({"chunk_tokens": 64}));
-    check(&api, "patch", "/rag/{collection}", &Answered::of(changed.send().await.unwrap()).await);
+    check(
+        &api,
+        "patch",
+        "/rag/{collection}",
+        &TestResponse::read(changed.send().await.unwrap()).await,
+    );
     let documents = "/rag/{collection}/documents";
     let stored = host.post("/rag/one/documents", &json!({"id": "a", "text": "Some text."})).await;
     check(&api, "post", documents, &stored);
@@ -94,7 +100,7 @@ async fn what_documents_and_conversations_answer_is_as_it_is_described() {
     assert_eq!(found.json["chunks"].as_array().map(Vec::len), Some(1), "{}", found.text);
     check(&api, "post", "/rag/{collection}/search", &found);
     let removed = host.request(Method::DELETE, "/rag/one/documents").json(&json!({"ids": ["a"]}));
-    check(&api, "delete", documents, &Answered::of(removed.send().await.unwrap()).await);
+    check(&api, "delete", documents, &TestResponse::read(removed.send().await.unwrap()).await);
     check(&api, "get", "/conversations", &host.get("/conversations").await);
     let unknown = host.get("/conversations/none").await;
     assert_eq!(unknown.status, 404);
@@ -104,8 +110,8 @@ async fn what_documents_and_conversations_answer_is_as_it_is_described() {
 #[actix_web::test]
 async fn the_description_needs_no_key_and_names_what_does() {
     let host = host().await;
-    let asked = host.bare(Method::GET, "/openapi.json").send().await.unwrap();
-    let api = Answered::of(asked).await;
+    let asked = host.request_without_key(Method::GET, "/openapi.json").send().await.unwrap();
+    let api = TestResponse::read(asked).await;
     assert_eq!((api.status, api.header("content-type")), (200, "application/json"));
     assert_eq!(api.json["openapi"], "3.1.0");
     assert_eq!(api.json["paths"]["/health"]["get"]["security"], json!([]));

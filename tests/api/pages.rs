@@ -1,8 +1,8 @@
 //! The host's own pages, and what the admin page reads.
 
 use crate::{
-    rig::{LITE, hello, lonely},
-    support::{Answered, Builder, TestHost, chat, host},
+    rig::{LITE, chat_body, rig_without_fallbacks},
+    support::{Builder, TestHost, TestResponse, chat, host},
 };
 use bedrock_emulator::{ANY, BedrockException, Script};
 use pipewright::http::{Access, ROUTES};
@@ -11,8 +11,11 @@ use serde_json::{Value, json};
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
-async fn page(host: &TestHost, path: &str) -> Answered {
-    Answered::of(host.bare(Method::GET, path).header(ACCEPT, BROWSER).send().await.unwrap()).await
+async fn page(host: &TestHost, path: &str) -> TestResponse {
+    TestResponse::read(
+        host.request_without_key(Method::GET, path).header(ACCEPT, BROWSER).send().await.unwrap(),
+    )
+    .await
 }
 
 #[actix_web::test]
@@ -23,8 +26,8 @@ async fn a_browser_gets_the_start_page_and_a_client_the_json() {
         assert!(start.text.contains("<title>Start · pipewright</title>"), "{}", start.text);
         assert_eq!(start.header("vary"), "accept");
         for accept in ["*/*", "application/json"] {
-            let asked = host.bare(Method::GET, path).header(ACCEPT, accept);
-            let client = Answered::of(asked.send().await.unwrap()).await;
+            let asked = host.request_without_key(Method::GET, path).header(ACCEPT, accept);
+            let client = TestResponse::read(asked.send().await.unwrap()).await;
             assert_eq!(client.json, json!({"status": true}), "{accept}");
         }
     }
@@ -75,7 +78,10 @@ async fn the_admin_page_reads_every_valve_with_its_source_and_no_secret() {
         .valves_file("[typed]\nlevel = \"high\"\n")
         .start()
         .await;
-    assert_eq!(host.turn("typed", &json!({"api_key": "hunter2", "prefix": "p"})).await.status, 200);
+    assert_eq!(
+        host.update_valves("typed", &json!({"api_key": "hunter2", "prefix": "p"})).await.status,
+        200
+    );
     let timeout = valve(&host, "typed", "timeout").await;
     assert_eq!(
         (&timeout["source"], &timeout["source_name"], &timeout["value"], &timeout["maximum"]),
@@ -92,14 +98,14 @@ async fn the_admin_page_reads_every_valve_with_its_source_and_no_secret() {
     );
     let text = host.get("/admin/pipes/typed").await.text + &host.get("/admin").await.text;
     assert!(!text.contains("hunter2"), "{text}");
-    host.get("/admin/pipes/nothing").await.refused(404);
+    host.get("/admin/pipes/nothing").await.error_message(404);
 }
 
 #[actix_web::test]
 async fn every_valve_that_is_refused_is_named_with_its_rule() {
     let host = host().await;
-    let refused = host.turn("typed", &json!({"timeout": "1", "share": "2"})).await;
-    refused.refused(422);
+    let refused = host.update_valves("typed", &json!({"timeout": "1", "share": "2"})).await;
+    refused.error_message(422);
     let rules = json!([
         {"field": "timeout", "message": "must be between 5 and 120"},
         {"field": "share", "message": "must be between 0 and 1"},
@@ -109,13 +115,13 @@ async fn every_valve_that_is_refused_is_named_with_its_rule() {
 
 #[actix_web::test]
 async fn the_overview_lists_failed_requests_without_the_words_of_upstreams() {
-    let rig = lonely(json!({})).await;
+    let rig = rig_without_fallbacks(json!({})).await;
     let quote = BedrockException::from_name("ValidationException", "Malformed input: hunter2");
     rig.bedrock.script(ANY, Script::fault(quote));
-    rig.post(&hello(LITE, &json!({}))).await.refused(400);
-    rig.host.post("/chat/completions", &chat("nothing.here", "hi")).await.refused(404);
-    let wrong = rig.host.bare(Method::GET, "/v1/models").bearer_auth("hunter2");
-    Answered::of(wrong.send().await.unwrap()).await.refused(401);
+    rig.post(&chat_body(LITE, &json!({}))).await.error_message(400);
+    rig.host.post("/chat/completions", &chat("nothing.here", "hi")).await.error_message(404);
+    let wrong = rig.host.request_without_key(Method::GET, "/v1/models").bearer_auth("hunter2");
+    TestResponse::read(wrong.send().await.unwrap()).await.error_message(401);
     let overview = rig.host.get("/admin").await;
     let errors = overview.json["errors"].as_array().unwrap();
     let statuses: Vec<_> = errors.iter().map(|error| error["status"].as_u64().unwrap()).collect();
@@ -129,8 +135,8 @@ async fn the_overview_lists_failed_requests_without_the_words_of_upstreams() {
 
 #[actix_web::test]
 async fn the_overview_tells_how_each_pipe_and_its_upstreams_fare() {
-    let rig = lonely(json!({})).await;
-    assert_eq!(rig.post(&hello(LITE, &json!({}))).await.status, 200);
+    let rig = rig_without_fallbacks(json!({})).await;
+    assert_eq!(rig.post(&chat_body(LITE, &json!({}))).await.status, 200);
     let overview = rig.host.get("/admin").await.json;
     let pipes = overview["pipes"].as_array().unwrap();
     let bedrock = pipes.iter().find(|pipe| pipe["id"] == "bedrock_models").unwrap();

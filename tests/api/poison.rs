@@ -2,15 +2,15 @@
 
 use crate::{
     hybrid::{self, server::LocalServer},
-    rig::{LITE, MICRO, Rig, asked_so, hello, lonely, rig},
-    support::{Answered, TestHost},
+    rig::{LITE, MICRO, Rig, chat_body, rig, rig_without_fallbacks, with_stream},
+    support::{TestHost, TestResponse},
 };
 use bedrock_emulator::{ANY, BedrockException, InjectedFault, ModelAnswer, Script};
 use serde_json::json;
 
 /// Returns the failures of a model that a prompt can cause: its own errors, an answer that breaks
 /// off, one that says it failed, and one that never begins.
-fn poisons() -> [Script; 5] {
+fn failing_scripts() -> [Script; 5] {
     let half = || Script::answer(ModelAnswer::with_text(["half", "more"]));
     [
         Script::fault(BedrockException::from_name("ModelErrorException", "the model failed")),
@@ -30,17 +30,17 @@ fn poisons() -> [Script; 5] {
     ]
 }
 
-async fn ask(host: &TestHost, model: &str, user: &str) -> Answered {
-    let chat = hello(model, &json!({"user": {"id": user}}));
-    host.post("/chat/completions", &asked_so(chat, true)).await
+async fn ask(host: &TestHost, model: &str, user: &str) -> TestResponse {
+    let chat = chat_body(model, &json!({"user": {"id": user}}));
+    host.post("/chat/completions", &with_stream(chat, true)).await
 }
 
 /// Returns the share of innocent chats that are refused, in percent, while somebody sends ten
 /// poisoned prompts to one of theirs; `name` tells under which name the nth is sent.
-async fn refused(rig: &Rig, name: impl Fn(usize) -> String) -> usize {
+async fn refused_percent(rig: &Rig, name: impl Fn(usize) -> String) -> usize {
     let (mut innocent, mut refused, mut sent) = (0, 0, 0);
     for round in 0..40 {
-        for poison in poisons().into_iter().chain(poisons()) {
+        for poison in failing_scripts().into_iter().chain(failing_scripts()) {
             rig.bedrock.script(ANY, poison);
             ask(&rig.host, LITE, &name(sent)).await;
             sent += 1;
@@ -57,8 +57,9 @@ async fn whoever_sends_poison_locks_nobody_out_under_one_name_or_two() {
     for names in [1, 2] {
         for fallback in [true, false] {
             let valves = json!({"max_attempts": 1});
-            let rig = if fallback { rig(valves).await } else { lonely(valves).await };
-            let share = refused(&rig, |sent| format!("mallory-{}", sent % names)).await;
+            let rig =
+                if fallback { rig(valves).await } else { rig_without_fallbacks(valves).await };
+            let share = refused_percent(&rig, |sent| format!("mallory-{}", sent % names)).await;
             assert_eq!(share, 0, "{names} {fallback}");
         }
     }
@@ -66,11 +67,11 @@ async fn whoever_sends_poison_locks_nobody_out_under_one_name_or_two() {
 
 #[actix_web::test]
 async fn many_names_lock_nobody_out_while_some_are_answered() {
-    let rig = lonely(json!({"max_attempts": 1})).await;
+    let rig = rig_without_fallbacks(json!({"max_attempts": 1})).await;
     for number in 0..60 {
         // One call of six is answered.
         assert_eq!(ask(&rig.host, LITE, &format!("innocent-{number}")).await.status, 200);
-        for poison in poisons() {
+        for poison in failing_scripts() {
             rig.bedrock.script(ANY, poison);
             ask(&rig.host, LITE, &format!("mallory-{number}")).await;
         }
@@ -80,13 +81,13 @@ async fn many_names_lock_nobody_out_while_some_are_answered() {
 
 #[actix_web::test]
 async fn errors_that_one_client_provokes_on_purpose_are_followed_by_good_answers() {
-    let rig = lonely(json!({})).await;
-    for poison in (0..6).flat_map(|_| poisons()) {
+    let rig = rig_without_fallbacks(json!({})).await;
+    for poison in (0..6).flat_map(|_| failing_scripts()) {
         rig.bedrock.script(ANY, poison.times(3));
-        rig.host.chat(&crate::rig::listed(LITE), "hi").await;
+        rig.host.chat(&crate::rig::model_id(LITE), "hi").await;
     }
     rig.bedrock.clear_scripts();
-    assert_eq!(rig.host.chat(&crate::rig::listed(LITE), "hi").await.status, 200);
+    assert_eq!(rig.host.chat(&crate::rig::model_id(LITE), "hi").await.status, 200);
 }
 
 #[actix_web::test]
@@ -97,10 +98,10 @@ async fn where_all_regions_have_failed_one_is_asked_all_the_same() {
     for number in 0..20 {
         assert_eq!(ask(&rig.host, LITE, &format!("user-{}", number % 4)).await.status, 503);
     }
-    assert_eq!(rig.asked().len(), 40);
+    assert_eq!(rig.model_requests().len(), 40);
     // Both regions rest now, and nobody has to wait until that is over.
     assert_eq!(ask(&rig.host, LITE, "user-0").await.status, 200);
-    assert_eq!(rig.asked().len(), 41);
+    assert_eq!(rig.model_requests().len(), 41);
 }
 
 #[actix_web::test]
@@ -141,14 +142,14 @@ async fn a_poisoned_prompt_that_comes_first_is_found_out_by_a_probe() {
 
 #[actix_web::test]
 async fn a_refusal_teaches_only_whom_it_met_until_two_have_met_it() {
-    let rig = lonely(json!({})).await;
+    let rig = rig_without_fallbacks(json!({})).await;
     let words =
         "This model doesn't support the stopSequences field. Remove stopSequences and try again.";
     let ask = async |user: &str| {
-        let chat = hello(MICRO, &json!({"user": {"id": user}, "stop": ["x"]}));
+        let chat = chat_body(MICRO, &json!({"user": {"id": user}, "stop": ["x"]}));
         assert_eq!(rig.post(&chat).await.status, 200, "{user}");
-        let sent = rig.asked().pop().unwrap().json;
-        (rig.asked().len(), sent["inferenceConfig"].get("stopSequences").is_some())
+        let sent = rig.model_requests().pop().unwrap().json;
+        (rig.model_requests().len(), sent["inferenceConfig"].get("stopSequences").is_some())
     };
     let refuse = || {
         let words = format!(
@@ -175,7 +176,7 @@ async fn a_refusal_teaches_only_whom_it_met_until_two_have_met_it() {
 
 #[actix_web::test]
 async fn a_refusal_that_quotes_a_prompt_teaches_nothing() {
-    let rig = lonely(json!({})).await;
+    let rig = rig_without_fallbacks(json!({})).await;
     let prompt = "say that stop sequences are not supported";
     for quote in [
         format!("Value '{prompt}' at 'messages.1.member.content' failed to satisfy it"),
@@ -185,13 +186,13 @@ async fn a_refusal_that_quotes_a_prompt_teaches_nothing() {
             if user != "innocent" {
                 rig.bedrock.script(LITE, Script::fault(BedrockException::validation(&quote)));
             }
-            let mut chat = hello(LITE, &json!({"user": {"id": user}, "stop": ["x"]}));
+            let mut chat = chat_body(LITE, &json!({"user": {"id": user}, "stop": ["x"]}));
             if user != "innocent" {
                 chat["messages"][0]["content"] = prompt.into();
             }
             rig.post(&chat).await;
         }
-        let sent = rig.asked().pop().unwrap().json;
+        let sent = rig.model_requests().pop().unwrap().json;
         assert_eq!(sent["inferenceConfig"]["stopSequences"], json!(["x"]), "{quote}");
     }
     assert_eq!(rig.host.get("/pipelines/bedrock_models/lessons").await.json["data"], json!([]));

@@ -137,7 +137,7 @@ impl Process {
     }
 
     /// Waits for the end of the process.
-    pub async fn ended(mut self) -> ExitStatus {
+    pub async fn wait_for_exit(mut self) -> ExitStatus {
         let mut child = std::mem::replace(&mut self.child, Command::new("true").spawn().unwrap());
         tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap()
     }
@@ -145,7 +145,7 @@ impl Process {
     /// Returns the log until its end.
     pub async fn log(self) -> String {
         let log = self.log.clone();
-        assert_eq!(self.ended().await.code(), Some(0));
+        assert_eq!(self.wait_for_exit().await.code(), Some(0));
         fs::read_to_string(log).unwrap()
     }
 

@@ -14,7 +14,7 @@ mod upkeep;
 
 use crate::{
     pipes::{Script, Typed},
-    support::{Answered, Builder, TestHost},
+    support::{Builder, TestHost, TestResponse},
 };
 use ::rag::Rag;
 use pipewright::slot::Registration;
@@ -43,7 +43,7 @@ async fn host_with(builder: Builder) -> TestHost {
 }
 
 /// With two documents in it.
-async fn filled() -> TestHost {
+async fn host_with_documents() -> TestHost {
     let host = host().await;
     let documents = json!({"documents": [{"id": "leave.md", "text": LEAVE, "url": "https://example.com/leave"}, {"id": "parking.md", "text": PARKING}]});
     let put = host.post("/rag/documents/documents", &documents).await;
@@ -51,20 +51,20 @@ async fn filled() -> TestHost {
     host
 }
 
-async fn ask(host: &TestHost, method: Method, path: &str, body: Option<&Value>) -> Answered {
+async fn ask(host: &TestHost, method: Method, path: &str, body: Option<&Value>) -> TestResponse {
     let request = host.request(method, path);
     let request = match body {
         Some(body) => request.json(body),
         None => request,
     };
-    Answered::of(request.send().await.unwrap()).await
+    TestResponse::read(request.send().await.unwrap()).await
 }
 
-async fn post_form(host: &TestHost, path: &str, form: Form) -> Answered {
-    Answered::of(host.request(Method::POST, path).multipart(form).send().await.unwrap()).await
+async fn post_form(host: &TestHost, path: &str, form: Form) -> TestResponse {
+    TestResponse::read(host.request(Method::POST, path).multipart(form).send().await.unwrap()).await
 }
 
-async fn listed(host: &TestHost) -> Vec<Value> {
+async fn list_documents(host: &TestHost) -> Vec<Value> {
     let listed = host.get("/rag/documents/documents").await;
     listed.json["documents"].as_array().unwrap().clone()
 }

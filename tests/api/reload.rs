@@ -85,7 +85,7 @@ async fn sighup_reads_valves_prices_and_secrets_again_and_cuts_no_answer() {
     let dollars: f64 = cost.rsplit(' ').next().unwrap().parse().unwrap();
     assert!(dollars > 1.0, "a token costs a dollar now: {cost}");
     host.signal("-TERM");
-    assert_eq!(host.ended().await.code(), Some(0));
+    assert_eq!(host.wait_for_exit().await.code(), Some(0));
 }
 
 #[actix_web::test]
@@ -146,7 +146,10 @@ async fn a_storm_of_sighups_fails_no_chat_and_does_not_keep_the_host_from_stoppi
     }
     host.signal("-TERM");
     host.signal("-HUP");
-    assert_eq!(timeout(Duration::from_secs(20), host.ended()).await.unwrap().code(), Some(0));
+    assert_eq!(
+        timeout(Duration::from_secs(20), host.wait_for_exit()).await.unwrap().code(),
+        Some(0)
+    );
 }
 
 /// Returns the exit code and the output of a host in whose working directory this file is a FIFO.

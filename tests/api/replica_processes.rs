@@ -3,7 +3,7 @@
 use crate::{
     process::{KEY, MODEL, Process},
     replicas::database,
-    support::Answered,
+    support::TestResponse,
 };
 use bedrock_emulator::{DEMO_KEY, Emulator, EmulatorOptions};
 use futures_util::future::join_all;
@@ -29,10 +29,10 @@ struct Replica {
 
 impl Replica {
     async fn start(bedrock: &Arc<Emulator>, url: &str) -> Self {
-        Self::over(tempfile::tempdir().unwrap(), bedrock, url).await
+        Self::start_in(tempfile::tempdir().unwrap(), bedrock, url).await
     }
 
-    async fn over(folder: TempDir, bedrock: &Arc<Emulator>, url: &str) -> Self {
+    async fn start_in(folder: TempDir, bedrock: &Arc<Emulator>, url: &str) -> Self {
         let (bedrock, url) = (Arc::clone(bedrock), url.to_owned());
         let started = move || {
             let (id, secret) = DEMO_KEY;
@@ -48,27 +48,27 @@ impl Replica {
         spawn_blocking(started).await.unwrap()
     }
 
-    async fn get(&self, path: &str) -> Answered {
+    async fn get(&self, path: &str) -> TestResponse {
         let request = self.process.client.get(format!("{}{path}", self.process.url));
-        Answered::of(request.bearer_auth(KEY).send().await.unwrap()).await
+        TestResponse::read(request.bearer_auth(KEY).send().await.unwrap()).await
     }
 
-    async fn turn(&self, pipe: &str, valves: &Value) -> Answered {
+    async fn update_valves(&self, pipe: &str, valves: &Value) -> TestResponse {
         let path = format!("/{pipe}/valves/update");
-        Answered::of(self.process.post(&path, valves).await).await
+        TestResponse::read(self.process.post(&path, valves).await).await
     }
 
-    async fn ask(&self, user: &str) -> Answered {
+    async fn ask(&self, user: &str) -> TestResponse {
         let body = json!({
             "model": MODEL,
             "user": {"id": user},
             "messages": [{"role": "user", "content": "hi"}],
         });
-        Answered::of(self.process.post("/chat/completions", &body).await).await
+        TestResponse::read(self.process.post("/chat/completions", &body).await).await
     }
 
     /// Asks until this is so, and says how long it took.
-    async fn until(&self, path: &str, is_so: impl Fn(&Value) -> bool) -> Duration {
+    async fn poll_until(&self, path: &str, is_so: impl Fn(&Value) -> bool) -> Duration {
         let begun = Instant::now();
         loop {
             let answered = self.get(path).await;
@@ -85,7 +85,7 @@ fn bedrock() -> Arc<Emulator> {
 }
 
 /// Limits of everybody's, for all models.
-fn limited(requests_per_minute: u32) -> Value {
+fn limit_valves(requests_per_minute: u32) -> Value {
     json!({"requests_per_minute": requests_per_minute})
 }
 
@@ -94,7 +94,7 @@ fn is_limited(valves: &Value, requests_per_minute: u32) -> bool {
 }
 
 /// Returns the output of a binary that does not start.
-fn refused(url: &str) -> Output {
+fn failed_start(url: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     Command::new(env!("CARGO_BIN_EXE_pipewright"))
         .args(["--host", "127.0.0.1", "--port", "0"])
@@ -111,8 +111,8 @@ async fn a_limit_of_ten_is_ten_over_both() {
     let bedrock = bedrock();
     let here = Replica::start(&bedrock, &url).await;
     let there = Replica::start(&bedrock, &url).await;
-    assert_eq!(here.turn("rate_limit", &limited(10)).await.status, 200);
-    let followed = there.until("/rate_limit/valves", |valves| is_limited(valves, 10)).await;
+    assert_eq!(here.update_valves("rate_limit", &limit_valves(10)).await.status, 200);
+    let followed = there.poll_until("/rate_limit/valves", |valves| is_limited(valves, 10)).await;
     assert!(followed < SOON, "{followed:?}");
 
     // All at once, and to both.
@@ -121,7 +121,9 @@ async fn a_limit_of_ten_is_ten_over_both() {
     let passed = answers.iter().filter(|answered| answered.status == 200).count();
     assert_eq!(passed, 10);
     for refused in answers.iter().filter(|answered| answered.status != 200) {
-        assert!(refused.refused(429).starts_with("The limit of 10 requests a minute is reached"));
+        assert!(
+            refused.error_message(429).starts_with("The limit of 10 requests a minute is reached")
+        );
         assert!(refused.header("retry-after").parse::<u64>().unwrap() <= 60);
     }
     // Somebody else's ten are their own, and one after the other they are ten too.
@@ -129,8 +131,8 @@ async fn a_limit_of_ten_is_ten_over_both() {
         let replica = if number % 2 == 0 { &here } else { &there };
         assert_eq!(replica.ask("bob").await.status, 200);
     }
-    here.ask("bob").await.refused(429);
-    there.ask("bob").await.refused(429);
+    here.ask("bob").await.error_message(429);
+    there.ask("bob").await.error_message(429);
 }
 
 #[actix_web::test]
@@ -139,12 +141,12 @@ async fn a_limit_that_is_lifted_on_one_is_lifted_on_the_other_within_a_second() 
     let bedrock = bedrock();
     let here = Replica::start(&bedrock, &url).await;
     let there = Replica::start(&bedrock, &url).await;
-    assert_eq!(here.turn("rate_limit", &limited(1)).await.status, 200);
-    there.until("/rate_limit/valves", |valves| is_limited(valves, 1)).await;
+    assert_eq!(here.update_valves("rate_limit", &limit_valves(1)).await.status, 200);
+    there.poll_until("/rate_limit/valves", |valves| is_limited(valves, 1)).await;
     assert_eq!(here.ask("ann").await.status, 200);
-    there.ask("ann").await.refused(429);
+    there.ask("ann").await.error_message(429);
     let turned = Instant::now();
-    assert_eq!(here.turn("rate_limit", &limited(1000)).await.status, 200);
+    assert_eq!(here.update_valves("rate_limit", &limit_valves(1000)).await.status, 200);
     while there.ask("ann").await.status != 200 {
         assert!(turned.elapsed() < SOON, "{:?}", turned.elapsed());
     }
@@ -156,11 +158,11 @@ async fn what_was_turned_survives_a_host_that_is_killed() {
     let bedrock = bedrock();
     let mut folder = tempfile::tempdir().unwrap();
     for number in 1..=5 {
-        let host = Replica::over(folder, &bedrock, &url).await;
-        assert_eq!(host.turn("rate_limit", &limited(number)).await.status, 200);
+        let host = Replica::start_in(folder, &bedrock, &url).await;
+        assert_eq!(host.update_valves("rate_limit", &limit_valves(number)).await.status, 200);
         // At once after the answer.
         host.process.signal("-KILL");
-        host.process.ended().await;
+        host.process.wait_for_exit().await;
         let other = Replica::start(&bedrock, &url).await;
         let valves = other.get("/rate_limit/valves").await.json;
         assert!(is_limited(&valves, number), "{valves}");
@@ -174,17 +176,17 @@ async fn a_database_that_is_lost_is_told_of_once_and_takes_no_valve_with_it() {
     let bedrock = bedrock();
     let proxy = Proxy::start(&url, true).await.unwrap();
     let host = Replica::start(&bedrock, &proxy.url).await;
-    assert_eq!(host.turn("rate_limit", &limited(1000)).await.status, 200);
+    assert_eq!(host.update_valves("rate_limit", &limit_valves(1000)).await.status, 200);
     proxy.disconnect();
-    host.until("/health/ready", |ready| ready["degraded"] == json!(["store"])).await;
-    let turned = host.turn("rate_limit", &limited(2000)).await;
-    assert!(turned.refused(503).contains("nothing was changed: the database is away"));
+    host.poll_until("/health/ready", |ready| ready["degraded"] == json!(["store"])).await;
+    let turned = host.update_valves("rate_limit", &limit_valves(2000)).await;
+    assert!(turned.error_message(503).contains("nothing was changed: the database is away"));
     assert!(is_limited(&host.get("/rate_limit/valves").await.json, 1000));
     assert_eq!(host.ask("ann").await.status, 200, "a chat is worth more than a count");
     proxy.reconnect();
-    host.until("/health/ready", |ready| ready["degraded"] == json!([])).await;
+    host.poll_until("/health/ready", |ready| ready["degraded"] == json!([])).await;
     assert!(is_limited(&host.get("/rate_limit/valves").await.json, 1000));
-    assert_eq!(host.turn("rate_limit", &limited(2000)).await.status, 200);
+    assert_eq!(host.update_valves("rate_limit", &limit_valves(2000)).await.status, 200);
     host.process.signal("-TERM");
     let log = host.process.log().await;
     assert_eq!(log.matches("cannot be heard of").count(), 1, "{log}");
@@ -195,12 +197,12 @@ async fn a_host_that_starts_without_its_database_says_so_once_and_loses_no_valve
     let Some(url) = database().await else { return };
     let bedrock = bedrock();
     let before = Replica::start(&bedrock, &url).await;
-    assert_eq!(before.turn("rate_limit", &limited(1000)).await.status, 200);
+    assert_eq!(before.update_valves("rate_limit", &limit_valves(1000)).await.status, 200);
     let proxy = Proxy::start(&url, false).await.unwrap();
     let host = Replica::start(&bedrock, &proxy.url).await;
     assert_eq!(host.ask("ann").await.status, 200);
     proxy.reconnect();
-    host.until("/rate_limit/valves", |valves| is_limited(valves, 1000)).await;
+    host.poll_until("/rate_limit/valves", |valves| is_limited(valves, 1000)).await;
     host.process.signal("-TERM");
     let log = host.process.log().await;
     let said = |words| log.matches(words).count();
@@ -212,7 +214,7 @@ async fn a_host_that_starts_without_its_database_says_so_once_and_loses_no_valve
 async fn a_wrong_password_keeps_a_host_from_starting_in_one_sentence() {
     let Some(url) = database().await else { return };
     let (_, server) = url.split_once('@').unwrap();
-    let wrong = refused(&format!("postgres://postgres:canary@{server}"));
+    let wrong = failed_start(&format!("postgres://postgres:canary@{server}"));
     let said = String::from_utf8_lossy(&wrong.stderr);
     assert!(!wrong.status.success());
     assert!(said.contains("look at DATABASE_URL: password authentication failed"), "{said}");
@@ -225,22 +227,23 @@ async fn replicas_take_turns_in_one_conversation_and_one_is_killed() {
     let bedrock = bedrock();
     let there = Replica::start(&bedrock, &url).await;
     let models = json!({"models": MODEL});
-    assert_eq!(there.turn("conversation", &models).await.status, 200);
+    assert_eq!(there.update_valves("conversation", &models).await.status, 200);
     let mut folder = tempfile::tempdir().unwrap();
     // As many as the window keeps.
     for turn in 0..5 {
-        let here = Replica::over(folder, &bedrock, &url).await;
+        let here = Replica::start_in(folder, &bedrock, &url).await;
         let text = format!("question {turn}");
         let body = json!({
             "model": format!("conversation.{MODEL}"), "conversation_id": "c", "user": {"id": "ann"},
             "stream": turn % 4 < 2, "messages": [{"role": "user", "content": text}],
         });
         let replica = if turn % 2 == 0 { &here } else { &there };
-        let answered = Answered::of(replica.process.post("/chat/completions", &body).await).await;
+        let answered =
+            TestResponse::read(replica.process.post("/chat/completions", &body).await).await;
         assert_eq!(answered.status, 200, "{}", answered.text);
         // At once after the answer.
         here.process.signal("-KILL");
-        here.process.ended().await;
+        here.process.wait_for_exit().await;
         folder = here.folder;
         let shown = there.get("/conversations/c?user=ann").await;
         let messages = shown.json["messages"].as_array().unwrap();

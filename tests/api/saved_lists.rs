@@ -16,7 +16,7 @@ const MODEL: &str = "bedrock_models.amazon.nova-lite-v1:0";
 const WEST: &str = "us-west-2";
 
 /// Waits until a list has been saved, and returns what is in the file.
-async fn saved(host: &TestHost, pipe: &str) -> String {
+async fn wait_for_saved_list(host: &TestHost, pipe: &str) -> String {
     let file = host.folder.path().join(pipe).join("model-lists.json");
     let written = async {
         while !file.exists() {
@@ -29,7 +29,7 @@ async fn saved(host: &TestHost, pipe: &str) -> String {
 }
 
 /// A host over this folder that asks AWS here, as whoever has this key, with this valve beside.
-async fn over(folder: TempDir, endpoint: &str, key: &str, more: (&str, &str)) -> TestHost {
+async fn start_in(folder: TempDir, endpoint: &str, key: &str, more: (&str, &str)) -> TestHost {
     let pins = [
         ("endpoint_url", endpoint),
         ("aws_access_key_id", key),
@@ -39,7 +39,7 @@ async fn over(folder: TempDir, endpoint: &str, key: &str, more: (&str, &str)) ->
     let pins = pins.iter().fold(Pins::default(), |pins, (valve, value)| {
         pins.with_pin("bedrock_models", valve, "test", *value)
     });
-    Builder::over(folder).pipes(PIPES).pins(pins).start().await
+    Builder::with_folder(folder).pipes(PIPES).pins(pins).start().await
 }
 
 const NOTHING_MORE: (&str, &str) = ("max_attempts", "1");
@@ -52,50 +52,54 @@ async fn ids(host: &TestHost) -> Vec<String> {
 
 /// Returns the lists that were saved by a host which had AWS, the ids of its models, and the
 /// address of AWS.
-async fn before() -> (TempDir, Vec<String>, String) {
+async fn save_lists() -> (TempDir, Vec<String>, String) {
     let emulator = Emulator::start(EmulatorOptions::default()).unwrap();
     let host = bedrock::host(&emulator).await;
     let listed = ids(&host).await;
     assert!(listed.contains(&MODEL.to_owned()), "{listed:?}");
-    let text = saved(&host, "bedrock_models").await;
+    let text = wait_for_saved_list(&host, "bedrock_models").await;
     for secret in [DEMO_KEY.0, DEMO_KEY.1, &emulator.endpoint()] {
         assert!(!text.contains(secret), "the file is no place for {secret}");
     }
-    (host.ended().await, listed, emulator.endpoint())
+    (host.stop().await, listed, emulator.endpoint())
 }
 
 #[actix_web::test]
 async fn a_host_that_starts_without_aws_has_the_models_that_it_had() {
-    let (folder, listed, endpoint) = before().await;
-    let host = over(folder, &endpoint, DEMO_KEY.0, NOTHING_MORE).await;
+    let (folder, listed, endpoint) = save_lists().await;
+    let host = start_in(folder, &endpoint, DEMO_KEY.0, NOTHING_MORE).await;
     assert_eq!(ids(&host).await, listed);
     let chat = host.chat(MODEL, "hi").await;
     assert!([502, 503].contains(&chat.status), "{}", chat.text);
     assert_eq!(host.get("/health/ready").await.json["degraded"], json!(["bedrock_models"]));
     // A model that is not in an old list may exist by now.
     let unknown = host.chat("bedrock_models.amazon.nova-of-today-v1:0", "hi").await;
-    assert!(unknown.refused(503).contains("AWS cannot be reached"), "{}", unknown.text);
+    assert!(unknown.error_message(503).contains("AWS cannot be reached"), "{}", unknown.text);
 }
 
 #[actix_web::test]
 async fn a_saved_list_gives_way_to_a_new_one() {
-    let (folder, listed, _) = before().await;
+    let (folder, listed, _) = save_lists().await;
     let file = folder.path().join("bedrock_models/model-lists.json");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("nova-lite", "nova-late")).unwrap();
     let emulator = Emulator::start(EmulatorOptions::default()).unwrap();
-    let host = over(folder, &emulator.endpoint(), DEMO_KEY.0, NOTHING_MORE).await;
+    let host = start_in(folder, &emulator.endpoint(), DEMO_KEY.0, NOTHING_MORE).await;
     assert_eq!(ids(&host).await, listed);
     assert_eq!(host.get("/health/ready").await.json["degraded"], json!([]));
 }
 
 /// This host has no list, and says why in place of saying that there is no such model.
-async fn knows_of_nothing(host: &TestHost) {
+async fn assert_has_no_list(host: &TestHost) {
     let ids = ids(host).await;
     assert!(ids.iter().all(|id| !id.contains("nova")), "{ids:?}");
     for id in [MODEL, "amazon.nova-lite-v1:0", "imported/house-llama", "gpt-4o"] {
         let refused = host.chat(id, "hi").await;
-        assert!(refused.refused(503).contains("AWS cannot be reached"), "{id}: {}", refused.text);
+        assert!(
+            refused.error_message(503).contains("AWS cannot be reached"),
+            "{id}: {}",
+            refused.text
+        );
     }
     assert_eq!(host.get("/health/ready").await.json["degraded"], json!(["bedrock_models"]));
 }
@@ -104,18 +108,18 @@ const CAUGHT: (&str, &str) = ("aliases", "gpt-*=amazon.nova-lite-v1:0");
 
 #[actix_web::test]
 async fn saved_lists_of_another_account_or_in_another_form_are_not_used() {
-    let (folder, _, endpoint) = before().await;
-    let host = over(folder, &endpoint, "AKIAIOSFODNN7ANOTHER", CAUGHT).await;
-    knows_of_nothing(&host).await;
-    let mut folder = host.ended().await;
+    let (folder, _, endpoint) = save_lists().await;
+    let host = start_in(folder, &endpoint, "AKIAIOSFODNN7ANOTHER", CAUGHT).await;
+    assert_has_no_list(&host).await;
+    let mut folder = host.stop().await;
     let file = folder.path().join("bedrock_models/model-lists.json");
     let good = fs::read_to_string(&file).unwrap();
     for bad in [good.get(..good.len() / 2).unwrap(), "", &good.replace("\"form\":1", "\"form\":2")]
     {
         fs::write(&file, bad).unwrap();
-        let host = over(folder, &endpoint, DEMO_KEY.0, CAUGHT).await;
-        knows_of_nothing(&host).await;
-        folder = host.ended().await;
+        let host = start_in(folder, &endpoint, DEMO_KEY.0, CAUGHT).await;
+        assert_has_no_list(&host).await;
+        folder = host.stop().await;
     }
 }
 
@@ -125,8 +129,8 @@ async fn a_first_start_without_aws_says_why_there_is_no_model() {
     let endpoint = emulator.endpoint();
     drop(emulator);
     let folder = tempfile::tempdir().unwrap();
-    let host = over(folder, &endpoint, DEMO_KEY.0, CAUGHT).await;
-    knows_of_nothing(&host).await;
+    let host = start_in(folder, &endpoint, DEMO_KEY.0, CAUGHT).await;
+    assert_has_no_list(&host).await;
     let other = host.chat("llama3", "hi").await;
     assert_eq!(other.status, 404, "nothing says that it is Bedrock's: {}", other.text);
     assert!(!host.folder.path().join("bedrock_models/model-lists.json").exists());
@@ -140,7 +144,7 @@ async fn a_model_may_be_where_no_list_came_from() {
     emulator.script_region(WEST, fails);
     let host = bedrock::host(&emulator).await;
     let chat = host.chat("bedrock_models.amazon.only-in-the-west-v1:0", "hi").await;
-    assert!(chat.refused(503).contains("us-west-2"), "{}", chat.text);
+    assert!(chat.error_message(503).contains("us-west-2"), "{}", chat.text);
     assert_eq!(host.chat(MODEL, "hi").await.status, 200);
 }
 

@@ -1,6 +1,6 @@
 //! The streams of each API, byte by byte but for ids and times, as snapshots.
 
-use crate::rig::{LITE, Rig, listed, rig};
+use crate::rig::{LITE, Rig, model_id, rig};
 use bedrock_emulator::{ANY, ModelAnswer, Script};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ async fn stream(rig: &Rig, path: &str, body: &Value) -> String {
 #[actix_web::test]
 async fn each_api_streams_in_its_own_form() {
     let rig = rig(json!({})).await;
-    let model = listed(LITE);
+    let model = model_id(LITE);
     let messages = json!([{"role": "user", "content": "hi"}]);
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
     let function = json!({"name": "weather", "parameters": schema});
@@ -91,7 +91,7 @@ async fn each_api_streams_in_its_own_form() {
 async fn completions_stream_in_their_own_form() {
     let rig = rig(json!({})).await;
     rig.bedrock.script(ANY, Script::answer(ModelAnswer::with_text(["Once ", "upon"])));
-    let body = json!({"model": listed(LITE), "prompt": "Tell", "stream": true});
+    let body = json!({"model": model_id(LITE), "prompt": "Tell", "stream": true});
     let answered = rig.host.post("/completions", &body).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
     assert_snapshot!("completions", normalize(&answered.text));

@@ -56,7 +56,7 @@ impl Builder {
     }
 
     /// Over the data of a host that was there before.
-    pub fn over(folder: TempDir) -> Self {
+    pub fn with_folder(folder: TempDir) -> Self {
         Self { folder, ..Self::new() }
     }
 
@@ -93,7 +93,7 @@ impl Builder {
     }
 
     /// At this address, with this key.
-    pub fn listening(mut self, listens: &'static str, key: &'static str) -> Self {
+    pub fn listen_on(mut self, listens: &'static str, key: &'static str) -> Self {
         (self.listens, self.key) = (listens, key);
         self
     }
@@ -140,7 +140,7 @@ pub fn client() -> Client {
 
 impl TestHost {
     /// Ends the host, and returns the folder of its data.
-    pub async fn ended(self) -> TempDir {
+    pub async fn stop(self) -> TempDir {
         self.running.abort();
         // An end that was called for is no failure.
         _ = self.running.await;
@@ -148,23 +148,23 @@ impl TestHost {
     }
 
     /// A request without a key.
-    pub fn bare(&self, method: Method, path: &str) -> RequestBuilder {
+    pub fn request_without_key(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.bare(method, path).bearer_auth(KEY)
+        self.request_without_key(method, path).bearer_auth(KEY)
     }
 
-    pub async fn get(&self, path: &str) -> Answered {
-        Answered::of(self.request(Method::GET, path).send().await.unwrap()).await
+    pub async fn get(&self, path: &str) -> TestResponse {
+        TestResponse::read(self.request(Method::GET, path).send().await.unwrap()).await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Answered {
-        Answered::of(self.request(Method::POST, path).json(body).send().await.unwrap()).await
+    pub async fn post(&self, path: &str, body: &Value) -> TestResponse {
+        TestResponse::read(self.request(Method::POST, path).json(body).send().await.unwrap()).await
     }
 
-    pub async fn chat(&self, model: &str, text: &str) -> Answered {
+    pub async fn chat(&self, model: &str, text: &str) -> TestResponse {
         self.post("/chat/completions", &chat(model, text)).await
     }
 
@@ -196,7 +196,7 @@ impl TestHost {
         line.await.unwrap()
     }
 
-    pub async fn text_of(&self, model: &str, text: &str) -> String {
+    pub async fn answer_text(&self, model: &str, text: &str) -> String {
         let answered = self.chat(model, text).await;
         answered.json["choices"][0]["message"]["content"]
             .as_str()
@@ -204,7 +204,7 @@ impl TestHost {
             .to_owned()
     }
 
-    pub async fn turn(&self, pipe: &str, valves: &Value) -> Answered {
+    pub async fn update_valves(&self, pipe: &str, valves: &Value) -> TestResponse {
         self.post(&format!("/{pipe}/valves/update"), valves).await
     }
 
@@ -219,15 +219,15 @@ pub fn chat(model: &str, text: &str) -> Value {
 
 /// An answer, read to its end.
 #[derive(Debug)]
-pub struct Answered {
+pub struct TestResponse {
     pub status: u16,
     pub headers: reqwest::header::HeaderMap,
     pub text: String,
     pub json: Value,
 }
 
-impl Answered {
-    pub async fn of(response: Response) -> Self {
+impl TestResponse {
+    pub async fn read(response: Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
         let json = serde_json::from_str(&text).unwrap_or_default();
@@ -239,7 +239,7 @@ impl Answered {
     }
 
     /// The message of an error of this status, in either of its shapes.
-    pub fn refused(&self, status: u16) -> &str {
+    pub fn error_message(&self, status: u16) -> &str {
         assert_eq!(self.status, status, "{}", self.text);
         self.json["detail"].as_str().or_else(|| self.json["error"]["message"].as_str()).unwrap()
     }

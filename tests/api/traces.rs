@@ -122,5 +122,5 @@ async fn a_dead_collector_stops_nobody() {
     let host = process(&emulator, folder.path(), &endpoint);
     assert_eq!(chat(&host).await, 200);
     host.signal("-TERM");
-    assert_eq!(host.ended().await.code(), Some(0));
+    assert_eq!(host.wait_for_exit().await.code(), Some(0));
 }

@@ -1,6 +1,6 @@
 //! Whoever turns valves gets none of the credentials of whoever runs the machine.
 
-use crate::{process::Process, support::Answered};
+use crate::{process::Process, support::TestResponse};
 use bedrock_emulator::{AuthKind, DEMO_BEARER_TOKEN, DEMO_KEY, Emulator, EmulatorOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -26,8 +26,8 @@ fn host(named: &Emulator, credentials: &[(&str, &str)], folder: &std::path::Path
     Process::start_as(&variables, named, folder, &[])
 }
 
-async fn turn(host: &Process, valves: Value) -> Answered {
-    Answered::of(host.post("/bedrock_models/valves/update", &valves).await).await
+async fn update_valves(host: &Process, valves: Value) -> TestResponse {
+    TestResponse::read(host.post("/bedrock_models/valves/update", &valves).await).await
 }
 
 #[actix_web::test]
@@ -49,25 +49,25 @@ async fn credentials_of_the_environment_go_to_no_host_that_a_valve_names() {
             json!({"regions": "evil.example/#"}),
             json!({"regions": "a.evil.example"}),
         ] {
-            let refused = turn(&host, valves.clone()).await;
+            let refused = update_valves(&host, valves.clone()).await;
             assert_eq!(refused.status, 422, "{valves}: {}", refused.text);
         }
         let chat = json!({"model": MODEL, "messages": [{"role": "user", "content": "hi"}]});
-        let answered = Answered::of(host.post("/chat/completions", &chat).await).await;
+        let answered = TestResponse::read(host.post("/chat/completions", &chat).await).await;
         assert_eq!(answered.status, 200, "{}", answered.text);
         assert!(!named.requests().is_empty() && other.requests().is_empty());
         // Named by the environment, or with keys of its own.
-        let turned = turn(&host, json!({"endpoint_url": named.endpoint()})).await;
+        let turned = update_valves(&host, json!({"endpoint_url": named.endpoint()})).await;
         assert_eq!(turned.status, 200, "{}", turned.text);
         let own = json!({"endpoint_url": other.endpoint(), "bedrock_api_key": DEMO_BEARER_TOKEN});
-        let turned = turn(&host, own).await;
+        let turned = update_valves(&host, own).await;
         assert_eq!(turned.status, 200, "{}", turned.text);
-        let answered = Answered::of(host.post("/chat/completions", &chat).await).await;
+        let answered = TestResponse::read(host.post("/chat/completions", &chat).await).await;
         assert_eq!(answered.status, 200, "{}", answered.text);
         let asked = other.requests();
         assert!(!asked.is_empty() && asked.iter().all(|asked| asked.auth == AuthKind::Bearer));
         // Without the key the host would be asked by the environment's.
-        let refused = turn(&host, json!({"bedrock_api_key": null})).await;
+        let refused = update_valves(&host, json!({"bedrock_api_key": null})).await;
         assert_eq!(refused.status, 422, "{}", refused.text);
     }
 }
@@ -83,12 +83,13 @@ async fn an_endpoint_that_was_saved_before_gets_no_credentials_and_keeps_no_valv
     std::fs::write(saved.join("valves.json"), valves).unwrap();
     let host = host(&named, &[("AWS_BEARER_TOKEN_BEDROCK", DEMO_BEARER_TOKEN)], folder.path());
     let chat = json!({"model": MODEL, "messages": [{"role": "user", "content": "hi"}]});
-    let answered = Answered::of(host.post("/chat/completions", &chat).await).await;
+    let answered = TestResponse::read(host.post("/chat/completions", &chat).await).await;
     assert_eq!(answered.status, 500, "{}", answered.text);
     assert!(other.requests().is_empty() && named.requests().is_empty());
-    let turned = turn(&host, json!({"endpoint_url": other.endpoint(), "drop_tools": true})).await;
+    let turned =
+        update_valves(&host, json!({"endpoint_url": other.endpoint(), "drop_tools": true})).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
-    let turned = turn(&host, json!({"endpoint_url": null})).await;
+    let turned = update_valves(&host, json!({"endpoint_url": null})).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
     let ready = host.client.request(Method::GET, format!("{}/health/ready", host.url));
     let ready: Value = ready.send().await.unwrap().json().await.unwrap();
@@ -113,19 +114,23 @@ async fn names_that_lead_to_metadata_services_are_not_connected_to() {
     };
     let ask = async |model: &str| {
         let chat = json!({"model": model, "messages": [{"role": "user", "content": "hi"}]});
-        Answered::of(host.post("/chat/completions", &chat).await).await
+        TestResponse::read(host.post("/chat/completions", &chat).await).await
     };
-    let turn = async |pipe: &str, valves: Value| {
+    let update_valves_of = async |pipe: &str, valves: Value| {
         let path = format!("/{pipe}/valves/update");
-        let turned = Answered::of(host.post(&path, &valves).await).await;
+        let turned = TestResponse::read(host.post(&path, &valves).await).await;
         assert_eq!(turned.status, 200, "{}", turned.text);
     };
     let point_at = async |name: &str| {
         let url = format!("http://{name}:{port}");
-        turn("bedrock_models", json!({"endpoint_url": url, "bedrock_api_key": DEMO_BEARER_TOKEN}))
+        update_valves_of(
+            "bedrock_models",
+            json!({"endpoint_url": url, "bedrock_api_key": DEMO_BEARER_TOKEN}),
+        )
+        .await;
+        update_valves_of("openai_proxy", json!({"api_base": url, "api_key": "k", "models": "m"}))
             .await;
-        turn("openai_proxy", json!({"api_base": url, "api_key": "k", "models": "m"})).await;
-        turn("hybrid_router", json!({"local_endpoint": url, "local_model": "m"})).await;
+        update_valves_of("hybrid_router", json!({"local_endpoint": url, "local_model": "m"})).await;
     };
     for name in ["plain.example", "six.example", "local.example", "mapped.example"] {
         point_at(name).await;

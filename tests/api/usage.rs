@@ -1,8 +1,8 @@
 //! The usage and costs of answers, and their records.
 
 use crate::{
-    rig::{LITE, MICRO, Rig, asked_so, hello, listed, lonely},
-    support::{Answered, Builder, TestHost, chat, host},
+    rig::{LITE, MICRO, Rig, chat_body, model_id, rig_without_fallbacks, with_stream},
+    support::{Builder, TestHost, TestResponse, chat, host},
 };
 use bedrock_emulator::{ANY, BedrockException, Script};
 use reqwest::Method;
@@ -15,14 +15,14 @@ async fn rows(host: &TestHost, query: &str) -> Vec<Value> {
 }
 
 async fn asked_by(rig: &Rig, user: &str, model: &str) {
-    let mut body = asked_so(hello(model, &json!({})), true);
+    let mut body = with_stream(chat_body(model, &json!({})), true);
     body["user"] = json!({"id": user, "name": user.to_uppercase()});
     assert_eq!(rig.post(&body).await.status, 200);
 }
 
 #[actix_web::test]
 async fn an_answer_is_booked_for_its_user_and_model_with_its_price() {
-    let rig = lonely(json!({})).await;
+    let rig = rig_without_fallbacks(json!({})).await;
     for (user, model) in [("ann", LITE), ("ann", MICRO), ("bob", LITE)] {
         asked_by(&rig, user, model).await;
     }
@@ -33,7 +33,7 @@ async fn an_answer_is_booked_for_its_user_and_model_with_its_price() {
     let by_model = rows(&rig.host, "by=model&user=bob").await;
     assert_eq!(by_model.len(), 1, "{by_model:?}");
     let row = &by_model[0];
-    assert_eq!(row["model"], listed(LITE));
+    assert_eq!(row["model"], model_id(LITE));
     // Nova Lite: 0.06 and 0.24 dollars for a million tokens.
     let tokens = |name: &str| row[name].as_f64().unwrap();
     let cost = (tokens("prompt") * 0.06 + tokens("completion") * 0.24).round() / 1e6;
@@ -51,18 +51,18 @@ async fn what_went_through_two_pipes_is_counted_once() {
 
 #[actix_web::test]
 async fn an_answer_that_fails_is_booked_as_failed() {
-    let rig = lonely(json!({})).await;
+    let rig = rig_without_fallbacks(json!({})).await;
     rig.bedrock
         .script(ANY, Script::fault(BedrockException::from_name("ValidationException", "no")));
-    rig.post(&hello(LITE, &json!({}))).await.refused(400);
+    rig.post(&chat_body(LITE, &json!({}))).await.error_message(400);
     let rows = rows(&rig.host, "by=model").await;
     assert_eq!((&rows[0]["errors"], &rows[0]["prompt"]), (&json!(1), &json!(0)), "{rows:?}");
 }
 
 #[actix_web::test]
 async fn vectors_are_booked_too() {
-    let rig = lonely(json!({})).await;
-    let body = json!({"model": listed("amazon.titan-embed-text-v2:0"), "input": "some text"});
+    let rig = rig_without_fallbacks(json!({})).await;
+    let body = json!({"model": model_id("amazon.titan-embed-text-v2:0"), "input": "some text"});
     assert_eq!(rig.host.post("/embeddings", &body).await.status, 200);
     let rows = rows(&rig.host, "by=kind").await;
     assert_eq!(rows[0]["kind"], "embed");
@@ -71,7 +71,7 @@ async fn vectors_are_booked_too() {
 
 #[actix_web::test]
 async fn usage_survives_the_host() {
-    let first = lonely(json!({})).await;
+    let first = rig_without_fallbacks(json!({})).await;
     asked_by(&first, "ann", LITE).await;
     rows(&first.host, "").await;
     let folder = tempfile::tempdir().unwrap();
@@ -81,13 +81,13 @@ async fn usage_survives_the_host() {
             std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
         }
     }
-    let second = Builder::over(folder).start().await;
+    let second = Builder::with_folder(folder).start().await;
     assert_eq!(rows(&second, "by=user").await[0]["user"], "ann");
 }
 
 #[actix_web::test]
 async fn a_report_comes_as_a_table_too() {
-    let rig = lonely(json!({})).await;
+    let rig = rig_without_fallbacks(json!({})).await;
     asked_by(&rig, "ann", LITE).await;
     let table = rig.host.get("/usage?by=day,user&format=csv").await;
     assert_eq!(table.header("content-type"), "text/csv; charset=utf-8");
@@ -97,7 +97,7 @@ async fn a_report_comes_as_a_table_too() {
     assert!(lines[1].contains(",ann,ANN,1,0,"), "{}", table.text);
     let table = rig.host.get("/usage?by=model&format=csv").await;
     let row = table.text.lines().nth(1).unwrap().to_owned();
-    assert!(row.starts_with(&format!("{},", listed(LITE))) && row.contains("Nova Lite"), "{row}");
+    assert!(row.starts_with(&format!("{},", model_id(LITE))) && row.contains("Nova Lite"), "{row}");
     let row = &rows(&rig.host, "by=model").await[0];
     assert!(row["model_name"].as_str().unwrap().contains("Nova Lite"), "{row}");
 }
@@ -114,7 +114,7 @@ async fn a_question_that_cannot_be_answered_names_its_field() {
         ("colour=red", "colour"),
     ] {
         let refused = host.get(&format!("/usage?{query}")).await;
-        assert!(refused.refused(400).starts_with(&format!("{field}: ")), "{query}");
+        assert!(refused.error_message(400).starts_with(&format!("{field}: ")), "{query}");
         assert_eq!(refused.json["error"]["param"], field);
     }
 }
@@ -122,8 +122,10 @@ async fn a_question_that_cannot_be_answered_names_its_field() {
 #[actix_web::test]
 async fn a_report_needs_the_key() {
     let host = host().await;
-    let report = Answered::of(host.bare(Method::GET, "/usage").send().await.unwrap()).await;
-    report.refused(401);
+    let report =
+        TestResponse::read(host.request_without_key(Method::GET, "/usage").send().await.unwrap())
+            .await;
+    report.error_message(401);
 }
 
 #[actix_web::test]

@@ -4,7 +4,7 @@ use crate::{
     bedrock,
     pipes::PIPES,
     rig::{PIPE, rig},
-    support::{Answered, Builder, TestHost, host},
+    support::{Builder, TestHost, TestResponse, host},
     valves::pages_transform,
 };
 use bedrock_emulator::{ANY, BedrockException, Operation, Script};
@@ -55,7 +55,7 @@ async fn a_long_form_begins_with_a_switch_and_hides_what_is_not_for_every_day() 
     let host = bedrock::host(&emulator).await;
     let short = names(&host, PIPE).await;
     assert_eq!(short, EVERYDAY);
-    let turned = host.turn(PIPE, &json!({"show_advanced": true})).await;
+    let turned = host.update_valves(PIPE, &json!({"show_advanced": true})).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
     let long = names(&host, PIPE).await;
     assert!(long.len() > 50 && long[0] == "show_advanced", "{long:?}");
@@ -70,18 +70,18 @@ async fn a_save_of_the_short_form_keeps_what_it_does_not_show() {
     for pipe in SHIPPED {
         let before = host.valves(pipe.id).await;
         let spec = host.get(&format!("/{}/valves/spec", pipe.id)).await.json;
-        let turned = host.turn(pipe.id, &pages_transform(&spec, &before)).await;
+        let turned = host.update_valves(pipe.id, &pages_transform(&spec, &before)).await;
         assert_eq!((turned.status, &turned.json), (200, &before), "{}: {}", pipe.id, turned.text);
     }
     let changed = json!({"show_advanced": true, "max_attempts": 7, "user_in_metadata": true});
-    assert_eq!(host.turn(PIPE, &changed).await.status, 200);
-    assert_eq!(host.turn(PIPE, &json!({"show_advanced": false})).await.status, 200);
+    assert_eq!(host.update_valves(PIPE, &changed).await.status, 200);
+    assert_eq!(host.update_valves(PIPE, &json!({"show_advanced": false})).await.status, 200);
     let shown = names(&host, PIPE).await;
     assert!(shown.contains(&"max_attempts".into()), "what was changed is shown: {shown:?}");
     assert!(!shown.contains(&"retry_percent".into()));
     let spec = host.get(&format!("/{PIPE}/valves/spec")).await.json;
     let before = host.valves(PIPE).await;
-    host.turn(PIPE, &pages_transform(&spec, &before)).await;
+    host.update_valves(PIPE, &pages_transform(&spec, &before)).await;
     assert_eq!(host.valves(PIPE).await["max_attempts"], 7);
     assert_eq!(host.valves(PIPE).await["user_in_metadata"], true);
 }
@@ -109,7 +109,7 @@ async fn every_valve_has_a_group_and_tells_its_default() {
 async fn the_default_is_what_none_returns_to() {
     let file = "[typed]\ntimeout = 11\napi_key = 'of the file'\n";
     let host = Builder::new().valves_file(file).start().await;
-    assert_eq!(host.turn("typed", &json!({"timeout": 12})).await.status, 200);
+    assert_eq!(host.update_valves("typed", &json!({"timeout": 12})).await.status, 200);
     let told = description(&host, "typed", "timeout").await;
     assert!(told.ends_with("Default: 11 (valves.toml)."), "{told}");
     let secret = description(&host, "typed", "api_key").await;
@@ -119,17 +119,17 @@ async fn the_default_is_what_none_returns_to() {
 #[actix_web::test]
 async fn a_refused_save_is_told_at_the_valve_until_the_next_one() {
     let host = host().await;
-    host.turn("typed", &json!({"timeout": "4711"})).await.refused(422);
+    host.update_valves("typed", &json!({"timeout": "4711"})).await.error_message(422);
     let told = description(&host, "typed", "timeout").await;
     let (head, rest) = told.split_at("NOT SAVED 00:00 UTC: ".len());
     assert!(head.starts_with("NOT SAVED ") && head.ends_with(" UTC: "), "{told}");
     assert!(rest.starts_with("must be between 5 and 120. "), "{told}");
     assert!(!description(&host, "typed", "prefix").await.contains("NOT SAVED"));
     assert_eq!(host.get("/pipelines").await.json["data"][0]["id"], "typed");
-    host.turn("typed", &json!({"prefix": "unbuildable"})).await.refused(422);
+    host.update_valves("typed", &json!({"prefix": "unbuildable"})).await.error_message(422);
     assert!(!description(&host, "typed", "timeout").await.contains("NOT SAVED"));
     assert!(description(&host, "typed", "prefix").await.contains("must be buildable"));
-    assert_eq!(host.turn("typed", &json!({"timeout": 12})).await.status, 200);
+    assert_eq!(host.update_valves("typed", &json!({"timeout": 12})).await.status, 200);
     assert!(!host.get("/typed/valves/spec").await.text.contains("NOT SAVED"));
 }
 
@@ -137,9 +137,9 @@ async fn a_refused_save_is_told_at_the_valve_until_the_next_one() {
 async fn a_refused_valve_that_the_short_form_hides_is_shown() {
     let emulator = bedrock::emulator();
     let host = bedrock::host(&emulator).await;
-    host.turn(PIPE, &json!({"max_attempts": 99})).await.refused(422);
+    host.update_valves(PIPE, &json!({"max_attempts": 99})).await.error_message(422);
     assert!(description(&host, PIPE, "max_attempts").await.starts_with("NOT SAVED "));
-    assert_eq!(host.turn(PIPE, &json!({})).await.status, 200);
+    assert_eq!(host.update_valves(PIPE, &json!({})).await.status, 200);
     assert!(!names(&host, PIPE).await.contains(&"max_attempts".into()));
 }
 
@@ -147,7 +147,7 @@ async fn a_refused_valve_that_the_short_form_hides_is_shown() {
 async fn what_is_wrong_with_no_valve_stands_at_the_first_one() {
     let host = host().await;
     std::fs::write(host.folder.path().join("typed"), "").unwrap();
-    assert_eq!(host.turn("typed", &json!({"timeout": 12})).await.status, 507);
+    assert_eq!(host.update_valves("typed", &json!({"timeout": 12})).await.status, 507);
     assert!(description(&host, "typed", "prefix").await.starts_with("NOT SAVED "));
 }
 
@@ -160,10 +160,10 @@ async fn the_pipe_that_was_saved_last_is_listed_first() {
     };
     let at_first: Vec<_> = PIPES.iter().map(|pipe| pipe.id).collect();
     assert_eq!(ids().await, at_first);
-    host.turn("polite", &json!({})).await;
-    host.turn("relay", &json!({})).await;
+    host.update_valves("polite", &json!({})).await;
+    host.update_valves("relay", &json!({})).await;
     assert_eq!(ids().await[..3], ["relay", "polite", "typed"]);
-    host.turn("nobody", &json!({})).await;
+    host.update_valves("nobody", &json!({})).await;
     assert_eq!(ids().await.len(), at_first.len());
 }
 
@@ -175,7 +175,7 @@ async fn list_for(host: &TestHost, role: Option<&str>) -> Vec<Value> {
         Some(role) => asks.header("x-openwebui-user-role", role),
         None => asks,
     };
-    let list = Answered::of(asks.send().await.unwrap()).await;
+    let list = TestResponse::read(asks.send().await.unwrap()).await;
     list.json["data"].as_array().unwrap().clone()
 }
 
@@ -201,9 +201,9 @@ async fn the_picker_has_short_names_tags_and_one_entry_a_model() {
     let rig = rig(json!({})).await;
     let chats = "bedrock_models.us.amazon.nova-lite-v1:0";
     let answers = json!({"generators": chats});
-    assert_eq!(rig.host.turn("rag", &answers).await.status, 200);
+    assert_eq!(rig.host.update_valves("rag", &answers).await.status, 200);
     let sides = json!({"local_endpoint": "http://127.0.0.1:9/v1", "local_model": "llama3", "cloud_model": "bedrock_models.us.amazon.nova-pro-v1:0"});
-    assert_eq!(rig.host.turn("hybrid_router", &sides).await.status, 200);
+    assert_eq!(rig.host.update_valves("hybrid_router", &sides).await.status, 200);
     let list = list_for(&rig.host, Some("user")).await;
     let find = |id: &str| list.iter().find(|model| model["id"] == id).unwrap();
     let lite = find(chats);

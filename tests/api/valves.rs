@@ -46,7 +46,7 @@ async fn what_the_page_reads_and_sends_back_untouched_changes_nothing() {
     for pipe in PIPES {
         let spec = host.get(&format!("/{}/valves/spec", pipe.id)).await.json;
         let before = host.valves(pipe.id).await;
-        let turned = host.turn(pipe.id, &pages_transform(&spec, &before)).await;
+        let turned = host.update_valves(pipe.id, &pages_transform(&spec, &before)).await;
         if pipe.id == "unwell" {
             continue;
         }
@@ -83,7 +83,7 @@ async fn what_the_page_makes_of_edited_fields_is_understood() {
         (json!(null), "prefix", json!("typed: ")),
         (json!("new"), "prefix", json!("new")),
     ] {
-        let turned = host.turn("typed", &json!({name: posted})).await;
+        let turned = host.update_valves("typed", &json!({name: posted})).await;
         assert_eq!(
             (turned.status, &turned.json[name]),
             (200, &read),
@@ -120,15 +120,18 @@ async fn a_fault_names_the_valve_and_the_rule_and_never_the_value() {
             "api_key: holds a part of the mask: clear the field, then enter the whole secret",
         ),
     ] {
-        let refused = host.turn("typed", &posted).await;
-        assert_eq!(refused.refused(422), said);
+        let refused = host.update_valves("typed", &posted).await;
+        assert_eq!(refused.error_message(422), said);
         let valve = said.split_once(": ").unwrap().0;
         assert_eq!(refused.json["error"]["param"], valve, "{said}");
     }
-    host.turn("typed", &json!([1])).await.refused(422);
+    host.update_valves("typed", &json!([1])).await.error_message(422);
     assert_eq!(host.valves("typed").await, before);
     assert!(
-        host.turn("nothing", &json!({})).await.refused(404).contains("Pipeline nothing not found")
+        host.update_valves("nothing", &json!({}))
+            .await
+            .error_message(404)
+            .contains("Pipeline nothing not found")
     );
 }
 
@@ -136,23 +139,26 @@ async fn a_fault_names_the_valve_and_the_rule_and_never_the_value() {
 async fn a_secret_is_masked_kept_replaced_and_cleared() {
     let host = host().await;
     assert_eq!(host.valves("typed").await["api_key"], Value::Null);
-    let turned = host.turn("typed", &json!({"api_key": "canary-4711"})).await;
+    let turned = host.update_valves("typed", &json!({"api_key": "canary-4711"})).await;
     assert_eq!(turned.json["api_key"], Secret::MASK);
     for kept in [json!({"api_key": Secret::MASK, "timeout": 9}), json!({"timeout": 10})] {
-        assert_eq!(host.turn("typed", &kept).await.json["api_key"], Secret::MASK);
-        assert!(host.text_of("typed", "valves").await.contains("|11|"));
+        assert_eq!(host.update_valves("typed", &kept).await.json["api_key"], Secret::MASK);
+        assert!(host.answer_text("typed", "valves").await.contains("|11|"));
     }
-    assert_eq!(host.turn("typed", &json!({"api_key": "other"})).await.status, 200);
-    assert!(host.text_of("typed", "valves").await.contains("|5|"));
-    assert_eq!(host.turn("typed", &json!({"api_key": null})).await.json["api_key"], Value::Null);
-    assert!(host.text_of("typed", "valves").await.contains("|0|"));
+    assert_eq!(host.update_valves("typed", &json!({"api_key": "other"})).await.status, 200);
+    assert!(host.answer_text("typed", "valves").await.contains("|5|"));
+    assert_eq!(
+        host.update_valves("typed", &json!({"api_key": null})).await.json["api_key"],
+        Value::Null
+    );
+    assert!(host.answer_text("typed", "valves").await.contains("|0|"));
 }
 
 #[actix_web::test]
 async fn a_secret_does_not_follow_its_address_to_another_host() {
     let host = host().await;
     let set = json!({"api_base": "https://good.example/v1", "api_key": "canary-4711"});
-    assert_eq!(host.turn("typed", &set).await.status, 200);
+    assert_eq!(host.update_valves("typed", &set).await.status, 200);
     for (moved, status) in [
         (json!({"api_base": "https://evil.example/v1"}), 422),
         (json!({"api_base": "https://evil.example/v1", "api_key": Secret::MASK}), 422),
@@ -162,7 +168,7 @@ async fn a_secret_does_not_follow_its_address_to_another_host() {
         (json!({"api_base": "https://good.example/v2"}), 200),
         (json!({"api_base": "https://evil.example/v1", "api_key": "entered again"}), 200),
     ] {
-        let turned = host.turn("typed", &moved).await;
+        let turned = host.update_valves("typed", &moved).await;
         assert_eq!(turned.status, status, "{moved}: {}", turned.text);
         assert!(!turned.text.contains("canary"));
     }
@@ -181,23 +187,28 @@ async fn layers_win_in_order_and_the_environment_pins() {
         (&valves["timeout"], &valves["prefix"], &valves["level"]),
         (&json!(11), &json!("file"), &json!("high"))
     );
-    assert_eq!(host.turn("typed", &json!({"timeout": 12})).await.status, 200);
+    assert_eq!(host.update_valves("typed", &json!({"timeout": 12})).await.status, 200);
     assert_eq!(host.valves("typed").await["timeout"], 12);
-    assert_eq!(host.turn("typed", &json!({"timeout": null})).await.json["timeout"], 11);
-    let pinned = host.turn("typed", &json!({"level": "low"})).await;
-    assert_eq!(pinned.refused(422), "level: is pinned by TYPED_LEVEL: change it there");
-    assert_eq!(host.turn("typed", &json!({})).await.status, 200);
+    assert_eq!(host.update_valves("typed", &json!({"timeout": null})).await.json["timeout"], 11);
+    let pinned = host.update_valves("typed", &json!({"level": "low"})).await;
+    assert_eq!(pinned.error_message(422), "level: is pinned by TYPED_LEVEL: change it there");
+    assert_eq!(host.update_valves("typed", &json!({})).await.status, 200);
     let spec = host.get("/typed/valves/spec").await.json;
     assert_eq!(
         spec["properties"]["level"]["description"],
         "One of three. Set by TYPED_LEVEL: it cannot be changed here."
     );
     assert_eq!(
-        host.turn("typed", &json!({"level": "high", "api_key": Secret::MASK})).await.status,
+        host.update_valves("typed", &json!({"level": "high", "api_key": Secret::MASK}))
+            .await
+            .status,
         200
     );
-    host.turn("typed", &json!({"api_key": "mine"})).await.refused(422);
-    assert!(host.text_of("typed", "valves").await.ends_with("|4|11"), "a key of digits is a text");
+    host.update_valves("typed", &json!({"api_key": "mine"})).await.error_message(422);
+    assert!(
+        host.answer_text("typed", "valves").await.ends_with("|4|11"),
+        "a key of digits is a text"
+    );
 }
 
 #[actix_web::test]
@@ -206,7 +217,7 @@ async fn a_variable_may_name_a_file_that_holds_the_value() {
     let path = folder.path().join("key");
     std::fs::write(&path, "from a file\n").unwrap();
     let host = Builder::new().variable("TYPED_API_KEY_FILE", path.to_str().unwrap()).start().await;
-    assert!(host.text_of("typed", "valves").await.contains("|11|"));
+    assert!(host.answer_text("typed", "valves").await.contains("|11|"));
 }
 
 #[actix_web::test]
@@ -214,13 +225,13 @@ async fn valves_that_cannot_be_so_keep_their_pipe_from_starting_until_they_are_t
     let host = Builder::new().valves_file("[typed]\ntimeout = 4711\n").start().await;
     let said = host.chat("typed", "hi").await;
     assert!(
-        said.refused(503).contains("timeout: must be between 5 and 120 (valves.toml)"),
+        said.error_message(503).contains("timeout: must be between 5 and 120 (valves.toml)"),
         "{}",
         said.text
     );
     assert_eq!(host.valves("typed").await["timeout"], 30);
-    assert_eq!(host.turn("typed", &json!({"timeout": 31})).await.status, 200);
-    assert_eq!(host.text_of("typed", "valves").await, "typed: |0|31");
+    assert_eq!(host.update_valves("typed", &json!({"timeout": 31})).await.status, 200);
+    assert_eq!(host.answer_text("typed", "valves").await, "typed: |0|31");
 
     let host = Builder::new().valves_file("not toml").start().await;
     assert_eq!(host.get("/models").await.json["data"].as_array().unwrap().len(), 0);
@@ -233,40 +244,51 @@ async fn valves_that_cannot_be_so_keep_their_pipe_from_starting_until_they_are_t
 #[actix_web::test]
 async fn a_file_that_is_not_understood_costs_no_saved_valve_and_shows_no_secret() {
     let host = host().await;
-    host.turn("typed", &json!({"prefix": "saved "})).await;
-    let folder = host.ended().await;
+    host.update_valves("typed", &json!({"prefix": "saved "})).await;
+    let folder = host.stop().await;
     let broken = "[typed]\napi_key = \"canary-4711\n";
-    let host =
-        Builder::over(folder).valves_file(broken).variable("TYPED_LEVEL", "high").start().await;
+    let host = Builder::with_folder(folder)
+        .valves_file(broken)
+        .variable("TYPED_LEVEL", "high")
+        .start()
+        .await;
     let said = host.chat("typed", "hi").await;
-    assert!(said.refused(503).contains("valves.toml: line 2 is not understood"), "{}", said.text);
-    let refused = host.turn("typed", &json!({"timeout": 31})).await;
     assert!(
-        refused.refused(422).contains("line 2") && !refused.text.contains("canary"),
+        said.error_message(503).contains("valves.toml: line 2 is not understood"),
+        "{}",
+        said.text
+    );
+    let refused = host.update_valves("typed", &json!({"timeout": 31})).await;
+    assert!(
+        refused.error_message(422).contains("line 2") && !refused.text.contains("canary"),
         "{}",
         refused.text
     );
     assert_eq!(host.valves("typed").await["level"], "high");
     std::fs::write(host.folder.path().join("valves.toml"), "").unwrap();
     host.post("/pipelines/reload", &json!({})).await;
-    assert_eq!(host.text_of("typed", "hi").await, "saved hi");
+    assert_eq!(host.answer_text("typed", "hi").await, "saved hi");
 }
 
 #[actix_web::test]
 async fn a_cleared_secret_does_not_let_the_files_one_follow_to_another_host() {
     let host = Builder::new().valves_file("[typed]\napi_key = 'of the file'\n").start().await;
-    assert_eq!(host.turn("typed", &json!({"api_key": "mine"})).await.status, 200);
+    assert_eq!(host.update_valves("typed", &json!({"api_key": "mine"})).await.status, 200);
     let moved = json!({"api_base": "https://evil.example", "api_key": null});
-    assert!(host.turn("typed", &moved).await.refused(422).contains("api_key"));
+    assert!(host.update_valves("typed", &moved).await.error_message(422).contains("api_key"));
     let entered = json!({"api_base": "https://other.example", "api_key": "mine"});
-    assert_eq!(host.turn("typed", &entered).await.status, 200, "the same secret, entered again");
+    assert_eq!(
+        host.update_valves("typed", &entered).await.status,
+        200,
+        "the same secret, entered again"
+    );
 }
 
 #[actix_web::test]
 async fn what_was_saved_is_there_after_a_restart_and_only_that() {
     let host = host().await;
     assert_eq!(
-        host.turn("typed", &json!({"prefix": "saved: ", "timeout": 30, "api_key": "k"}))
+        host.update_valves("typed", &json!({"prefix": "saved: ", "timeout": 30, "api_key": "k"}))
             .await
             .status,
         200
@@ -276,9 +298,9 @@ async fn what_was_saved_is_there_after_a_restart_and_only_that() {
         serde_json::from_str::<Value>(&saved).unwrap(),
         json!({"prefix": "saved: ", "api_key": "k"})
     );
-    let folder = host.ended().await;
-    let host = Builder::over(folder).start().await;
-    assert_eq!(host.text_of("typed", "hi").await, "saved: hi");
+    let folder = host.stop().await;
+    let host = Builder::with_folder(folder).start().await;
+    assert_eq!(host.answer_text("typed", "hi").await, "saved: hi");
 }
 
 #[actix_web::test]
@@ -286,12 +308,12 @@ async fn a_corrupt_file_does_not_stop_the_host() {
     for corrupt in ["", "{\"prefix\":", "[]", "\u{0}\u{0}"] {
         let builder = Builder::new();
         let host = builder.start().await;
-        host.turn("typed", &json!({"prefix": "a"})).await;
-        host.turn("typed", &json!({"prefix": "b"})).await;
-        let folder = host.ended().await;
+        host.update_valves("typed", &json!({"prefix": "a"})).await;
+        host.update_valves("typed", &json!({"prefix": "b"})).await;
+        let folder = host.stop().await;
         std::fs::write(folder.path().join("typed/valves.json"), corrupt).unwrap();
-        let host = Builder::over(folder).start().await;
-        assert_eq!(host.text_of("typed", "hi").await, "bhi", "the copy serves");
+        let host = Builder::with_folder(folder).start().await;
+        assert_eq!(host.answer_text("typed", "hi").await, "bhi", "the copy serves");
         assert_eq!(host.get("/health/ready").await.json["degraded"], json!(["typed", "unwell"]));
         assert!(host.folder.path().join("typed/valves.json.corrupt").exists());
     }
@@ -302,12 +324,12 @@ async fn a_disk_that_cannot_be_written_changes_nothing() {
     let host = host().await;
     // A file where the pipe's folder should be: even root cannot write into it.
     std::fs::write(host.folder.path().join("typed"), "").unwrap();
-    let turned = host.turn("typed", &json!({"prefix": "lost"})).await;
-    assert!(turned.refused(507).contains("nothing was changed"));
-    assert_eq!(host.text_of("typed", "hi").await, "typed: hi");
+    let turned = host.update_valves("typed", &json!({"prefix": "lost"})).await;
+    assert!(turned.error_message(507).contains("nothing was changed"));
+    assert_eq!(host.answer_text("typed", "hi").await, "typed: hi");
     std::fs::remove_file(host.folder.path().join("typed")).unwrap();
-    assert_eq!(host.turn("typed", &json!({"prefix": "kept "})).await.status, 200);
-    assert_eq!(host.text_of("typed", "hi").await, "kept hi");
+    assert_eq!(host.update_valves("typed", &json!({"prefix": "kept "})).await.status, 200);
+    assert_eq!(host.answer_text("typed", "hi").await, "kept hi");
 }
 
 #[actix_web::test]
@@ -315,17 +337,20 @@ async fn an_answer_under_way_keeps_what_it_began_with_and_no_request_is_lost_whi
     let host = host().await;
     let chats = async {
         for _ in 0..200 {
-            let text = host.text_of("typed", "x").await;
+            let text = host.answer_text("typed", "x").await;
             assert!(text.ends_with('x'), "{text}");
         }
     };
     let turns = async {
         for n in 0..60 {
-            assert_eq!(host.turn("typed", &json!({"prefix": format!("{n} ")})).await.status, 200);
+            assert_eq!(
+                host.update_valves("typed", &json!({"prefix": format!("{n} ")})).await.status,
+                200
+            );
         }
     };
     tokio::join!(chats, turns);
-    assert_eq!(host.text_of("typed", "x").await, "59 x");
+    assert_eq!(host.answer_text("typed", "x").await, "59 x");
 }
 
 #[actix_web::test]
@@ -334,14 +359,14 @@ async fn reload_reads_the_files_again() {
         .valves_file("[typed]\nprefix = 'one '\n[unwell]\nwell = true\n")
         .start()
         .await;
-    assert_eq!(host.text_of("typed", "x").await, "one x");
+    assert_eq!(host.answer_text("typed", "x").await, "one x");
     std::fs::write(
         host.folder.path().join("valves.toml"),
         "[typed]\nprefix = 'two '\n[unwell]\nwell = true\n",
     )
     .unwrap();
     assert_eq!(host.post("/pipelines/reload", &json!({})).await.status, 200);
-    assert_eq!(host.text_of("typed", "x").await, "two x");
+    assert_eq!(host.answer_text("typed", "x").await, "two x");
 }
 
 #[actix_web::test]
@@ -365,7 +390,7 @@ async fn no_secret_is_in_any_answer() {
         json!([canary]),
         json!(canary),
     ] {
-        assert!(!host.turn("typed", &posted).await.text.contains(canary), "{posted}");
+        assert!(!host.update_valves("typed", &posted).await.text.contains(canary), "{posted}");
     }
 }
 

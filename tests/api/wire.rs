@@ -3,7 +3,7 @@
 
 use crate::{
     process::{KEY, MODEL, Process},
-    support::{Answered, Builder, TestHost, host},
+    support::{Builder, TestHost, TestResponse, host},
 };
 use bedrock_emulator::{ANY, Emulator, EmulatorOptions, InjectedFault, Script};
 use pipewright::http::{Access, ROUTES};
@@ -21,7 +21,7 @@ use tokio::{task::spawn_blocking, time::timeout};
 const LONG: Duration = Duration::from_secs(30);
 
 /// All that comes back on a connection for these bytes, until the host closes it.
-async fn answered(url: &str, bytes: Vec<u8>) -> String {
+async fn send_raw(url: &str, bytes: Vec<u8>) -> String {
     let address = url.trim_start_matches("http://").to_owned();
     let answer = spawn_blocking(move || {
         let mut socket = TcpStream::connect(address).unwrap();
@@ -74,20 +74,23 @@ async fn f16_a_client_that_closes_its_half_is_taken_for_gone() {
 #[actix_web::test]
 async fn f18_heads_that_come_too_slowly_or_are_too_large_are_refused() {
     let host = host().await;
-    let unfinished = answered(&host.url, head("X-Slow: ").into_bytes());
+    let unfinished = send_raw(&host.url, head("X-Slow: ").into_bytes());
     let many = (0..200).map(|n| format!("X-{n}: y\r\n")).collect::<String>();
-    let many = answered(&host.url, head(&format!("{many}\r\n")).into_bytes());
+    let many = send_raw(&host.url, head(&format!("{many}\r\n")).into_bytes());
     let long = "y".repeat(200 << 10);
-    let header = answered(&host.url, head(&format!("X-Long: {long}\r\n\r\n")).into_bytes());
+    let header = send_raw(&host.url, head(&format!("X-Long: {long}\r\n\r\n")).into_bytes());
     let uri = format!("GET /{long} HTTP/1.1\r\nHost: x\r\n\r\n");
-    let uri = answered(&host.url, uri.into_bytes());
+    let uri = send_raw(&host.url, uri.into_bytes());
     let (unfinished, many, header, uri) = tokio::join!(unfinished, many, header, uri);
     assert!(unfinished.starts_with("HTTP/1.1 408 "), "{unfinished}");
     for refused in [many, header, uri] {
         let status = refused.split(' ').nth(1).unwrap_or("closed");
         assert!(["400", "414", "431", "closed"].contains(&status), "{refused}");
     }
-    assert_eq!(host.bare(Method::GET, "/health").send().await.unwrap().status(), 200);
+    assert_eq!(
+        host.request_without_key(Method::GET, "/health").send().await.unwrap().status(),
+        200
+    );
 }
 
 #[actix_web::test]
@@ -111,7 +114,7 @@ async fn f19_requests_that_two_servers_would_read_differently_are_refused_and_ne
     ];
     for shape in shapes {
         let request = head(&shape);
-        let answer = answered(&host.url, request.clone().into_bytes()).await;
+        let answer = send_raw(&host.url, request.clone().into_bytes()).await;
         assert!(answer.matches("HTTP/1.1 ").count() <= 1, "{request}\n{answer}");
         let status = answer.split(' ').nth(1).unwrap_or("closed");
         assert!(status.starts_with('4') || status == "closed", "{request}\n{answer}");
@@ -212,21 +215,24 @@ fn hostile_bodies() -> Vec<Vec<u8>> {
     bodies
 }
 
-async fn sent(
+async fn send(
     host: &TestHost,
     method: &Method,
     path: &str,
     body: Vec<u8>,
     keyed: bool,
-) -> Answered {
-    let request =
-        if keyed { host.request(method.clone(), path) } else { host.bare(method.clone(), path) };
+) -> TestResponse {
+    let request = if keyed {
+        host.request(method.clone(), path)
+    } else {
+        host.request_without_key(method.clone(), path)
+    };
     let kind = if body.starts_with(b"--x") {
         "multipart/form-data; boundary=x"
     } else {
         "application/json"
     };
-    Answered::of(request.header("content-type", kind).body(body).send().await.unwrap()).await
+    TestResponse::read(request.header("content-type", kind).body(body).send().await.unwrap()).await
 }
 
 #[actix_web::test]
@@ -243,11 +249,11 @@ async fn f39_no_route_breaks_whatever_it_is_sent_and_none_opens_without_a_key() 
                 patterns.iter().fold(route.path.to_owned(), |path, part| path.replace(part, id));
             for body in hostile_bodies() {
                 if route.access != Access::Open {
-                    let refused = sent(&host, &method, &path, body.clone(), false).await;
+                    let refused = send(&host, &method, &path, body.clone(), false).await;
                     assert_eq!(refused.status, 401, "{} {path}", route.method);
                 }
                 let shown = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
-                let answer = sent(&host, &method, &path, body, true).await;
+                let answer = send(&host, &method, &path, body, true).await;
                 let place = format!("{} {path} {shown}: {}", route.method, answer.text);
                 assert!(answer.status < 500 || answer.status == 503, "{} {place}", answer.status);
                 if answer.status >= 400 {

@@ -1,8 +1,8 @@
 //! Tools whose schemas a model does not accept as they come, and limits that a refusal names.
 
-use super::{CLAUDE, NOVA, calls, events, with};
+use super::{CLAUDE, NOVA, events, script_call, with_fields};
 use crate::{
-    bedrock::{emulator, host, sent},
+    bedrock::{emulator, host, sent_bodies},
     support,
 };
 use bedrock_emulator::{ANY, BedrockException, ModelAnswer, Script};
@@ -32,7 +32,7 @@ async fn properties_of_any_name_and_lists_reach_claude_and_calls_come_back_as_th
     emulator.script(ANY, Script::answer(ModelAnswer::with_text(["ok"])));
     let answered = host.post("/chat/completions", &body).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
-    let told = sent(&emulator).pop().unwrap();
+    let told = sent_bodies(&emulator).pop().unwrap();
     let schema = &told["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"];
     let name = schema["required"][0].as_str().unwrap().to_owned();
     assert!(!name.contains('$') && schema["properties"][&name].is_object(), "{schema}");
@@ -45,8 +45,8 @@ async fn properties_of_any_name_and_lists_reach_claude_and_calls_come_back_as_th
         ("tags", json!({"value": ["y"]}), json!(["y"])),
     ] {
         for stream in [false, true] {
-            emulator.script(ANY, calls(tool, &input));
-            let asked = with(body.clone(), json!({"stream": stream}));
+            emulator.script(ANY, script_call(tool, &input));
+            let asked = with_fields(body.clone(), json!({"stream": stream}));
             let answered = host.post("/chat/completions", &asked).await;
             let given: String = if stream {
                 let chunks = events(&answered.text);
@@ -95,7 +95,7 @@ async fn a_schema_that_is_nested_very_deep_is_cut() {
         let body = format!(r#"{{"model":"{model}",{said},"tools":[{tool}]}}"#);
         let request = host.request(reqwest::Method::POST, path);
         let request = request.header("content-type", "application/json").body(body);
-        let answered = support::Answered::of(request.send().await.unwrap()).await;
+        let answered = support::TestResponse::read(request.send().await.unwrap()).await;
         assert_eq!(answered.status, 200, "{model} {path}: {}", answered.text);
     }
 }
@@ -105,7 +105,7 @@ async fn an_answer_is_shortened_to_what_its_input_leaves_of_the_context() {
     let emulator = emulator();
     let host = host(&emulator).await;
     let words = "The model returned the following errors: input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000, decrease input length or `max_tokens` and try again";
-    let body = with(support::chat(CLAUDE, "hi"), json!({"max_tokens": 21333}));
+    let body = with_fields(support::chat(CLAUDE, "hi"), json!({"max_tokens": 21333}));
     for expected in [11_760, 21_333] {
         if expected < 21_333 {
             emulator.script(ANY, Script::fault(BedrockException::validation(words)));
@@ -113,7 +113,7 @@ async fn an_answer_is_shortened_to_what_its_input_leaves_of_the_context() {
         emulator.script(ANY, Script::answer(ModelAnswer::with_text(["ok"])));
         let answered = host.post("/chat/completions", &body).await;
         assert_eq!(answered.status, 200, "{}", answered.text);
-        let sent = sent(&emulator).pop().unwrap();
+        let sent = sent_bodies(&emulator).pop().unwrap();
         assert_eq!(sent["inferenceConfig"]["maxTokens"], expected);
     }
 }
@@ -127,5 +127,5 @@ async fn parts_of_unknown_types_in_a_chat_are_told_as_text() {
     emulator.script(ANY, Script::answer(ModelAnswer::with_text(["ok"])));
     let answered = host.post("/chat/completions", &body).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
-    assert!(sent(&emulator).pop().unwrap()["messages"].to_string().contains("shimmering"));
+    assert!(sent_bodies(&emulator).pop().unwrap()["messages"].to_string().contains("shimmering"));
 }

@@ -4,7 +4,7 @@ use super::*;
 
 /// Returns the text of each block that a cache point stands behind, in the order in which the model
 /// reads them.
-fn marked(sent: &Value) -> Vec<String> {
+fn texts_before_cache_points(sent: &Value) -> Vec<String> {
     let tools = sent["toolConfig"]["tools"].as_array().into_iter().flatten();
     let turns = sent["messages"].as_array().unwrap().iter();
     let turns = turns.flat_map(|turn| turn["content"].as_array().unwrap());
@@ -20,7 +20,7 @@ fn marked(sent: &Value) -> Vec<String> {
 }
 
 /// Returns the time to live of each cache point.
-fn lives(sent: &Value) -> Vec<Value> {
+fn cache_point_ttls(sent: &Value) -> Vec<Value> {
     let text = sent.to_string();
     let points = text.split(r#""cachePoint":"#).skip(1);
     let points =
@@ -42,7 +42,7 @@ fn text(words: &str, mark: Value) -> Value {
 }
 
 /// Returns a chat of several turns with a system prompt and a tool.
-fn talk() -> Value {
+fn long_chat() -> Value {
     json!({
         "messages": [
             {"role": "system", "content": "Rules."},
@@ -73,9 +73,9 @@ async fn points_are_set_where_the_family_keeps_something() {
         ("openai.gpt-oss-20b-1:0", &[]),
         ("moonshotai.kimi-k3", &[]),
     ] {
-        let sent = rig.sent(model, talk()).await;
-        assert_eq!(marked(&sent), expected, "{model}");
-        assert!(lives(&sent).iter().all(Value::is_null), "{model}");
+        let sent = rig.sent_body(model, long_chat()).await;
+        assert_eq!(texts_before_cache_points(&sent), expected, "{model}");
+        assert!(cache_point_ttls(&sent).iter().all(Value::is_null), "{model}");
     }
 }
 
@@ -87,7 +87,11 @@ async fn the_valve_says_what_is_kept() {
         ("auto", &["a", "Rules.", "Three", "Five"]),
     ] {
         let rig = rig_with(&[("prompt_caching", mode)]).await;
-        assert_eq!(marked(&rig.sent(SONNET_4_5, talk()).await), expected, "{mode}");
+        assert_eq!(
+            texts_before_cache_points(&rig.sent_body(SONNET_4_5, long_chat()).await),
+            expected,
+            "{mode}"
+        );
     }
 }
 
@@ -99,30 +103,34 @@ async fn a_request_says_itself_what_is_kept() {
         (json!({"messages": true}), &["Three", "Five"]),
         (json!({"system": true, "messages": true}), &["a", "Rules.", "Three", "Five"]),
     ] {
-        let mut body = talk();
+        let mut body = long_chat();
         body["extra_body"] = json!({"prompt_caching": wish});
-        assert_eq!(marked(&rig.sent(SONNET_4_5, body).await), expected, "{wish}");
+        assert_eq!(
+            texts_before_cache_points(&rig.sent_body(SONNET_4_5, body).await),
+            expected,
+            "{wish}"
+        );
     }
-    let mut body = talk();
+    let mut body = long_chat();
     body["messages"][1]["content"] = json!([text("One", ephemeral())]);
-    assert_eq!(marked(&rig.sent(SONNET_4_5, body).await), ["One"]);
+    assert_eq!(texts_before_cache_points(&rig.sent_body(SONNET_4_5, body).await), ["One"]);
 }
 
 #[actix_web::test]
 async fn of_a_background_task_only_what_it_shares_is_kept() {
     let rig = rig().await;
-    let mut body = talk();
+    let mut body = long_chat();
     body["task"] = "title_generation".into();
-    assert_eq!(marked(&rig.sent(SONNET_4_5, body).await), ["a", "Rules."]);
+    assert_eq!(texts_before_cache_points(&rig.sent_body(SONNET_4_5, body).await), ["a", "Rules."]);
 }
 
 #[actix_web::test]
 async fn a_mark_of_the_client_is_taken_wherever_it_stands_and_then_no_other_is_set() {
     let rig = rig().await;
     let mark = |path: &str| {
-        let mut body = talk();
-        body["messages"][2]["tool_calls"] = json!([called("c", "a", "{}")]);
-        body["messages"].as_array_mut().unwrap().insert(3, result("c", "x"));
+        let mut body = long_chat();
+        body["messages"][2]["tool_calls"] = json!([tool_call("c", "a", "{}")]);
+        body["messages"].as_array_mut().unwrap().insert(3, tool_result("c", "x"));
         match path {
             "tool" => body["tools"][0]["cache_control"] = ephemeral(),
             "system" => {
@@ -147,27 +155,33 @@ async fn a_mark_of_the_client_is_taken_wherever_it_stands_and_then_no_other_is_s
         ("assistant", "a"),
         ("result", "c"),
     ] {
-        let sent = rig.sent(SONNET_4_5, mark(path)).await;
-        assert_eq!(marked(&sent), [expected], "{path}: {sent}");
+        let sent = rig.sent_body(SONNET_4_5, mark(path)).await;
+        assert_eq!(texts_before_cache_points(&sent), [expected], "{path}: {sent}");
     }
     for path in ["tool", "system", "part", "message", "assistant", "result"] {
-        assert!(marked(&rig.sent(HAIKU_3, mark(path)).await).is_empty(), "{path}");
+        assert!(
+            texts_before_cache_points(&rig.sent_body(HAIKU_3, mark(path)).await).is_empty(),
+            "{path}"
+        );
     }
-    assert!(marked(&rig.sent(NOVA, mark("tool")).await).is_empty());
+    assert!(texts_before_cache_points(&rig.sent_body(NOVA, mark("tool")).await).is_empty());
 }
 
 #[actix_web::test]
 async fn at_most_four_points_go_out_and_the_latest_of_the_talk_stay() {
     let rig = rig().await;
     let parts: Vec<_> = (0..6).map(|n| text(&format!("part {n}"), ephemeral())).collect();
-    let mut body = showing(parts.into());
+    let mut body = chat_with_parts(parts.into());
     assert_eq!(
-        marked(&rig.sent(SONNET_4_5, body.clone()).await),
+        texts_before_cache_points(&rig.sent_body(SONNET_4_5, body.clone()).await),
         ["part 2", "part 3", "part 4", "part 5"]
     );
     body["tools"] = json!([tool("a")]);
     body["tools"][0]["cache_control"] = ephemeral();
-    assert_eq!(marked(&rig.sent(SONNET_4_5, body).await), ["a", "part 3", "part 4", "part 5"]);
+    assert_eq!(
+        texts_before_cache_points(&rig.sent_body(SONNET_4_5, body).await),
+        ["a", "part 3", "part 4", "part 5"]
+    );
 }
 
 #[actix_web::test]
@@ -181,7 +195,7 @@ async fn a_point_stands_behind_something_and_never_behind_reasoning() {
         json!({"role": "assistant", "content": [thought]}),
         json!({"role": "system", "content": [text(" ", ephemeral())]}),
     ] {
-        let body = conversation(
+        let body = chat_of_messages(
             json!([{"role": "user", "content": "Hi"}, message, {"role": "user", "content": "?"}]),
         );
         rig.ask(SONNET_4_5, body).await;
@@ -193,7 +207,7 @@ async fn a_point_stands_behind_something_and_never_behind_reasoning() {
 async fn an_hour_is_kept_where_the_family_can_and_only_before_what_is_kept_shorter() {
     let rig = rig().await;
     let body = |system: Value, user: Value| {
-        conversation(
+        chat_of_messages(
             json!([{"role": "system", "content": [text("Rules.", system)]}, {"role": "user", "content": [text("Hi", user)]}]),
         )
     };
@@ -204,12 +218,12 @@ async fn an_hour_is_kept_where_the_family_can_and_only_before_what_is_kept_short
         (SONNET_3_7, body(hour(), hour()), [Value::Null, Value::Null]),
         (NOVA, body(hour(), hour()), [Value::Null, Value::Null]),
     ] {
-        assert_eq!(lives(&rig.sent(model, body).await), expected, "{model}");
+        assert_eq!(cache_point_ttls(&rig.sent_body(model, body).await), expected, "{model}");
     }
 }
 
 /// Returns the bytes of what a model reads of a body, without the cache points.
-fn read(sent: &Value) -> String {
+fn bytes_without_cache_points(sent: &Value) -> String {
     let mut sent = sent.clone();
     let unmarked = |blocks: &mut Value| {
         if let Some(blocks) = blocks.as_array_mut() {
@@ -242,7 +256,7 @@ async fn a_talk_with_tools_only_grows_and_each_turn_reads_what_the_last_one_kept
             ));
             let body = json!({"messages": messages, "tools": [tool("weather"), tool("time")]});
             let answered = rig.ask(model, body).await.json;
-            let now = read(&chats(&rig.bedrock).pop().unwrap().json);
+            let now = bytes_without_cache_points(&chats(&rig.bedrock).pop().unwrap().json);
             if let Some(before) = &before {
                 assert!(now.starts_with(before.as_str()), "{model} {turn}:\n{before}\n{now}");
                 let cached = answered["usage"]["prompt_tokens_details"]["cached_tokens"].as_u64();
@@ -250,7 +264,7 @@ async fn a_talk_with_tools_only_grows_and_each_turn_reads_what_the_last_one_kept
             }
             before = Some(now);
             messages.push(answered["choices"][0]["message"].clone());
-            messages.push(result(&format!("call_{turn}"), &format!("rain {turn}")));
+            messages.push(tool_result(&format!("call_{turn}"), &format!("rain {turn}")));
             if turn % 3 == 0 {
                 messages.push(json!({"role": "user", "content": "And now?"}));
             }
@@ -261,7 +275,7 @@ async fn a_talk_with_tools_only_grows_and_each_turn_reads_what_the_last_one_kept
 #[actix_web::test]
 async fn equal_requests_give_equal_bytes() {
     let rig = rig().await;
-    let mut body = talk();
+    let mut body = long_chat();
     body["messages"][1]["content"] = json!([
         {"type": "text", "text": "One"},
         {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0xLjcK"}},
@@ -283,7 +297,7 @@ async fn of_marks_on_many_tools_the_last_four_stay() {
     let rig = rig().await;
     let tool = |n: usize| json!({"type": "function", "function": {"name": format!("t{n}")}, "cache_control": {"type": "ephemeral"}});
     let tools: Vec<_> = (0..5).map(tool).collect();
-    let sent = rig.sent(SONNET_4_5, asking(json!({"tools": tools}))).await;
+    let sent = rig.sent_body(SONNET_4_5, chat_with(json!({"tools": tools}))).await;
     let tools = sent["toolConfig"]["tools"].as_array().unwrap();
     let points: Vec<_> =
         (0..tools.len()).filter(|at| tools[*at].get("cachePoint").is_some()).collect();

@@ -7,18 +7,18 @@ fn schema() -> Value {
 }
 
 /// Returns a chat whose answer is to follow this schema.
-fn shaped(schema: Value) -> Value {
-    asking(
+fn chat_with_schema(schema: Value) -> Value {
+    chat_with(
         json!({"response_format": {"type": "json_schema", "json_schema": {"name": "my place", "description": "A place.", "strict": true, "schema": schema}}}),
     )
 }
 
 fn any_json() -> Value {
-    asking(json!({"response_format": {"type": "json_object"}}))
+    chat_with(json!({"response_format": {"type": "json_object"}}))
 }
 
 /// Returns the way in which a family is brought to a schema.
-fn way(sent: &Value) -> &'static str {
+fn schema_method(sent: &Value) -> &'static str {
     let format = &sent["outputConfig"]["textFormat"];
     let choice = &sent["toolConfig"]["toolChoice"]["tool"]["name"];
     let told = sent.to_string().contains("that follows this JSON Schema");
@@ -57,7 +57,11 @@ async fn each_family_is_brought_to_a_schema_in_its_way() {
         (MISTRAL_7B, "told"),
         ("us.deepseek.r1-v1:0", "told"),
     ] {
-        assert_eq!(way(&rig.sent(model, shaped(schema())).await), expected, "{model}");
+        assert_eq!(
+            schema_method(&rig.sent_body(model, chat_with_schema(schema())).await),
+            expected,
+            "{model}"
+        );
     }
     assert_eq!(refusals(&rig.bedrock), [""; 0]);
 }
@@ -65,7 +69,7 @@ async fn each_family_is_brought_to_a_schema_in_its_way() {
 #[actix_web::test]
 async fn claude_is_bound_to_a_schema_whose_objects_are_closed_and_that_it_knows() {
     let rig = rig().await;
-    let sent = rig.sent(SONNET_4_5, shaped(schema())).await;
+    let sent = rig.sent_body(SONNET_4_5, chat_with_schema(schema())).await;
     let format = &sent["outputConfig"]["textFormat"];
     let bound = &format["structure"]["jsonSchema"];
     assert_eq!(format["type"], "json_schema");
@@ -76,7 +80,7 @@ async fn claude_is_bound_to_a_schema_whose_objects_are_closed_and_that_it_knows(
         bound["schema"],
         r#"{"type":"object","properties":{"city":{"type":"string"},"where":{"type":"object","properties":{"x":{"type":"integer"}},"additionalProperties":false}},"required":["city"],"additionalProperties":false}"#
     );
-    let sent = rig.sent("deepseek.v3.2", shaped(schema())).await;
+    let sent = rig.sent_body("deepseek.v3.2", chat_with_schema(schema())).await;
     let bound = sent["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"].as_str();
     assert!(bound.unwrap().contains("minLength"));
 }
@@ -85,9 +89,9 @@ async fn claude_is_bound_to_a_schema_whose_objects_are_closed_and_that_it_knows(
 async fn a_model_that_thinks_is_not_made_to_call_for_its_shape() {
     let rig = rig().await;
     for (model, expected) in [(SONNET_4_5, "native"), (SONNET_3_7, "told"), (OPUS_4_8, "told")] {
-        let mut body = shaped(schema());
+        let mut body = chat_with_schema(schema());
         body["reasoning_effort"] = "low".into();
-        assert_eq!(way(&rig.sent(model, body).await), expected, "{model}");
+        assert_eq!(schema_method(&rig.sent_body(model, body).await), expected, "{model}");
     }
 }
 
@@ -105,12 +109,12 @@ async fn an_answer_in_a_shape_is_plain_json_in_every_way_streamed_and_not() {
         (LLAMA, ModelAnswer::with_text(["``", "`\n", parts[0], parts[1], "\n`", "``\n"])),
     ] {
         rig.script(answer.clone());
-        let answered = rig.ask(model, shaped(schema())).await.json;
+        let answered = rig.ask(model, chat_with_schema(schema())).await.json;
         let choice = &answered["choices"][0];
         assert_eq!(choice["message"], json!({"role": "assistant", "content": json}), "{model}");
         assert_eq!(choice["finish_reason"], "stop", "{model}");
         rig.script(answer);
-        let chunks = rig.chunks(model, shaped(schema())).await;
+        let chunks = rig.chunks(model, chat_with_schema(schema())).await;
         assert_eq!((&*text_of(&chunks), finish_of(&chunks)), (json, Some("stop")), "{model}");
         let tools = chunks.iter().map(|chunk| &chunk["choices"][0]["delta"]["tool_calls"]);
         assert!(tools.into_iter().all(Value::is_null), "{model}");
@@ -121,7 +125,7 @@ async fn an_answer_in_a_shape_is_plain_json_in_every_way_streamed_and_not() {
 async fn an_answer_in_a_shape_comes_step_by_step() {
     let rig = rig().await;
     rig.script(ModelAnswer::new().tool("t", "json_tool_call", [r#"{"city""#, r#":"Ulm"}"#]));
-    let chunks = rig.chunks(NOVA, shaped(schema())).await;
+    let chunks = rig.chunks(NOVA, chat_with_schema(schema())).await;
     let texts = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str());
     assert!(texts.filter(|text| !text.is_empty()).count() > 1, "{chunks:?}");
 }
@@ -129,9 +133,9 @@ async fn an_answer_in_a_shape_comes_step_by_step() {
 #[actix_web::test]
 async fn a_clients_own_tools_may_be_called_in_place_of_the_answer() {
     let rig = rig().await;
-    let mut body = shaped(schema());
+    let mut body = chat_with_schema(schema());
     body["tools"] = json!([tool("weather")]);
-    let sent = rig.sent(NOVA, body.clone()).await;
+    let sent = rig.sent_body(NOVA, body.clone()).await;
     assert_eq!(sent["toolConfig"]["toolChoice"], json!({"any": {}}));
     rig.script(ModelAnswer::new().tool("t", "weather", ["{}"]));
     let answered = rig.ask(NOVA, body).await.json;
@@ -144,9 +148,9 @@ async fn a_clients_own_tools_may_be_called_in_place_of_the_answer() {
 async fn any_json_is_asked_for_in_words_and_a_fence_around_all_of_it_is_taken_away() {
     let rig = rig().await;
     for model in [NOVA, SONNET_4_5, MISTRAL_7B] {
-        let sent = rig.sent(model, any_json()).await;
+        let sent = rig.sent_body(model, any_json()).await;
         assert!(sent.to_string().contains("one valid JSON object"), "{model}: {sent}");
-        assert_eq!(way(&sent), "none", "{model}");
+        assert_eq!(schema_method(&sent), "none", "{model}");
     }
     for (said, told) in [
         ("```json\n{\"a\": 1}\n```", "{\"a\": 1}"),
@@ -166,7 +170,8 @@ async fn any_json_is_asked_for_in_words_and_a_fence_around_all_of_it_is_taken_aw
 async fn a_fence_stays_where_no_json_was_asked_for() {
     let rig = rig().await;
     rig.script(ModelAnswer::with_text(["```json\n{}\n```"]));
-    let answered = rig.ask(NOVA, asking(json!({"response_format": {"type": "text"}}))).await.json;
+    let answered =
+        rig.ask(NOVA, chat_with(json!({"response_format": {"type": "text"}}))).await.json;
     assert_eq!(answered["choices"][0]["message"]["content"], "```json\n{}\n```");
 }
 
@@ -180,7 +185,11 @@ async fn schemas_that_cannot_be_bound_are_asked_for_in_another_way() {
         (SONNET_4_5, json!({"anyOf": [{"type": "object", "properties": {}}]}), "told"),
         (LLAMA, open, "told"),
     ] {
-        assert_eq!(way(&rig.sent(model, shaped(schema.clone())).await), expected, "{schema}");
+        assert_eq!(
+            schema_method(&rig.sent_body(model, chat_with_schema(schema.clone())).await),
+            expected,
+            "{schema}"
+        );
     }
 }
 
@@ -197,8 +206,8 @@ async fn formats_that_are_none_are_refused_with_their_field() {
             "response_format.json_schema.schema",
         ),
     ] {
-        let body = asking(json!({"response_format": format}));
-        assert_eq!(rig.refused(NOVA, body).await, field, "{format}");
+        let body = chat_with(json!({"response_format": format}));
+        assert_eq!(rig.refused_field(NOVA, body).await, field, "{format}");
     }
 }
 
@@ -211,7 +220,7 @@ async fn objects_within_a_schema_are_closed_too_however_they_say_what_they_are()
     ] {
         let schema = json!({"type": "object", "properties": {"a": inner}});
         let format = json!({"type": "json_schema", "json_schema": {"name": "n", "schema": schema}});
-        let sent = rig.sent(SONNET_4_5, asking(json!({"response_format": format}))).await;
+        let sent = rig.sent_body(SONNET_4_5, chat_with(json!({"response_format": format}))).await;
         let text = &sent["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"];
         let schema: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
         assert_eq!(schema["properties"]["a"]["additionalProperties"], false);
@@ -224,7 +233,8 @@ async fn a_client_may_have_a_tool_of_our_own_name() {
     let tools = json!([{"type": "function", "function": {"name": "json_tool_call"}}]);
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
     let format = json!({"type": "json_schema", "json_schema": {"name": "n", "schema": schema}});
-    let sent = rig.sent(NOVA, asking(json!({"tools": tools, "response_format": format}))).await;
+    let sent =
+        rig.sent_body(NOVA, chat_with(json!({"tools": tools, "response_format": format}))).await;
     let tools = sent["toolConfig"]["tools"].as_array().unwrap();
     assert_eq!(tools.len(), 1, "the shape is asked for in words: {tools:?}");
 }

@@ -9,7 +9,7 @@ use proptest::{
 };
 
 /// Returns a value of any type, for places that expect another.
-fn odd() -> impl Strategy<Value = Value> {
+fn any_type() -> impl Strategy<Value = Value> {
     select(vec![
         json!(null),
         json!(true),
@@ -26,18 +26,18 @@ fn odd() -> impl Strategy<Value = Value> {
 }
 
 /// Mostly one of these.
-fn of(values: Vec<Value>) -> BoxedStrategy<Value> {
-    prop_oneof![60 => select(values), 1 => odd()].boxed()
+fn mostly_one_of(values: Vec<Value>) -> BoxedStrategy<Value> {
+    prop_oneof![60 => select(values), 1 => any_type()].boxed()
 }
 
 fn mark() -> BoxedStrategy<Value> {
     let marks =
         vec![json!(null), json!({"type": "ephemeral"}), json!({"type": "ephemeral", "ttl": "1h"})];
-    of(marks)
+    mostly_one_of(marks)
 }
 
 fn word() -> BoxedStrategy<Value> {
-    of(["Hi", "", " ", "a\n", "ä🦀", "c0", "c1"].map(Value::from).into())
+    mostly_one_of(["Hi", "", " ", "a\n", "ä🦀", "c0", "c1"].map(Value::from).into())
 }
 
 /// Returns an object with these members, of which a few are missing.
@@ -62,46 +62,65 @@ fn members_of(
 
 fn list(item: BoxedStrategy<Value>, most: usize) -> BoxedStrategy<Value> {
     let list = prop::collection::vec(item, 0..most).prop_map(Value::from);
-    prop_oneof![60 => list, 1 => odd()].boxed()
+    prop_oneof![60 => list, 1 => any_type()].boxed()
 }
 
 fn part() -> BoxedStrategy<Value> {
     let png = format!("data:image/png;base64,{PNG}");
-    let url =
-        of(vec![png.clone().into(), json!({"url": png}), json!({"url": "https://example.com"})]);
-    let data = of(vec![json!("data:text/plain;base64,aGk="), json!("JVBERi0xLjcK"), png.into()]);
-    let file =
-        object(vec![("file_data", data), ("filename", of(vec![json!("a.pdf"), json!("b.txt")]))]);
-    let source = of(vec![
+    let url = mostly_one_of(vec![
+        png.clone().into(),
+        json!({"url": png}),
+        json!({"url": "https://example.com"}),
+    ]);
+    let data = mostly_one_of(vec![
+        json!("data:text/plain;base64,aGk="),
+        json!("JVBERi0xLjcK"),
+        png.into(),
+    ]);
+    let file = object(vec![
+        ("file_data", data),
+        ("filename", mostly_one_of(vec![json!("a.pdf"), json!("b.txt")])),
+    ]);
+    let source = mostly_one_of(vec![
         json!({"type": "text", "data": "hello"}),
         json!({"type": "base64", "media_type": "image/png", "data": PNG}),
     ]);
-    let audio = of(vec![json!({"data": "AAAA", "format": "wav"}), json!({"data": "AAAA"})]);
-    let of_type = |kind: &str| of(vec![kind.into()]);
+    let audio =
+        mostly_one_of(vec![json!({"data": "AAAA", "format": "wav"}), json!({"data": "AAAA"})]);
+    let of_type = |kind: &str| mostly_one_of(vec![kind.into()]);
     let known = prop_oneof![
         8 => object(vec![("type", of_type("text")), ("text", word()), ("cache_control", mark())]),
         1 => object(vec![("type", of_type("image_url")), ("image_url", url.clone())]),
         1 => object(vec![("type", of_type("input_image")), ("image_url", url)]),
-        1 => object(vec![("type", of_type("file")), ("file", file), ("citations", odd().boxed())]),
+        1 => object(vec![("type", of_type("file")), ("file", file), ("citations", any_type().boxed())]),
         1 => object(vec![("type", of_type("document")), ("source", source.clone()), ("title", word())]),
         1 => object(vec![("type", of_type("image")), ("source", source)]),
-        1 => object(vec![("type", of_type("video_url")), ("video_url", of(vec![json!({"url": "data:video/mp4;base64,AAAA"})]))]),
+        1 => object(vec![("type", of_type("video_url")), ("video_url", mostly_one_of(vec![json!({"url": "data:video/mp4;base64,AAAA"})]))]),
         1 => object(vec![("type", of_type("input_audio")), ("input_audio", audio)]),
         1 => object(vec![("type", of_type("thinking")), ("thinking", word()), ("signature", word())]),
-        1 => object(vec![("type", of_type("redacted_thinking")), ("data", of(vec![json!("eA==")]))]),
+        1 => object(vec![("type", of_type("redacted_thinking")), ("data", mostly_one_of(vec![json!("eA==")]))]),
     ];
-    prop_oneof![60 => known, 1 => odd()].boxed()
+    prop_oneof![60 => known, 1 => any_type()].boxed()
 }
 
 fn name() -> BoxedStrategy<Value> {
-    of(["weather", "time", "my.tool", "json_tool", "ä"].map(Value::from).into())
+    mostly_one_of(["weather", "time", "my.tool", "json_tool", "ä"].map(Value::from).into())
 }
 
 fn call() -> BoxedStrategy<Value> {
-    let arguments =
-        of(vec![json!("{}"), json!(r#"{"a":1}"#), json!("{"), json!("[]"), json!({"a": 1})]);
+    let arguments = mostly_one_of(vec![
+        json!("{}"),
+        json!(r#"{"a":1}"#),
+        json!("{"),
+        json!("[]"),
+        json!({"a": 1}),
+    ]);
     let function = object(vec![("name", name()), ("arguments", arguments)]);
-    object(vec![("id", word()), ("type", of(vec![json!("function")])), ("function", function)])
+    object(vec![
+        ("id", word()),
+        ("type", mostly_one_of(vec![json!("function")])),
+        ("function", function),
+    ])
 }
 
 fn message() -> BoxedStrategy<Value> {
@@ -117,10 +136,10 @@ fn message() -> BoxedStrategy<Value> {
         "function",
     ];
     // A role that is none is refused by itself, so it is rare.
-    let role = prop_oneof![60 => select(roles.map(Value::from).to_vec()), 1 => odd()].boxed();
+    let role = prop_oneof![60 => select(roles.map(Value::from).to_vec()), 1 => any_type()].boxed();
     let content = prop_oneof![2 => word(), 3 => list(part(), 4)].boxed();
     let details = list(
-        of(vec![
+        mostly_one_of(vec![
             json!({"type": "reasoning.text", "text": "hm", "signature": "s", "format": "anthropic-claude-v1"}),
             json!({"type": "reasoning.encrypted", "data": "eA=="}),
         ]),
@@ -133,7 +152,7 @@ fn message() -> BoxedStrategy<Value> {
             ("tool_calls", list(call(), 3)),
             ("tool_call_id", word()),
             ("name", name()),
-            ("function_call", of(vec![json!({"name": "time", "arguments": "{}"})])),
+            ("function_call", mostly_one_of(vec![json!({"name": "time", "arguments": "{}"})])),
             ("reasoning_details", details),
             ("reasoning_content", word()),
             ("refusal", word()),
@@ -149,7 +168,7 @@ fn message() -> BoxedStrategy<Value> {
 }
 
 fn tools() -> BoxedStrategy<Value> {
-    let parameters = of(vec![
+    let parameters = mostly_one_of(vec![
         json!({"type": "object", "properties": {"a": {"type": "string"}}}),
         json!({"$schema": "x", "properties": {}}),
         json!({"anyOf": [{"type": "object", "properties": {"a": {}}}]}),
@@ -158,10 +177,10 @@ fn tools() -> BoxedStrategy<Value> {
         ("name", name()),
         ("description", word()),
         ("parameters", parameters),
-        ("strict", of(vec![json!(true)])),
+        ("strict", mostly_one_of(vec![json!(true)])),
     ]);
     let nested = object(vec![
-        ("type", of(vec![json!("function")])),
+        ("type", mostly_one_of(vec![json!("function")])),
         ("function", function.clone()),
         ("cache_control", mark()),
     ]);
@@ -169,7 +188,7 @@ fn tools() -> BoxedStrategy<Value> {
 }
 
 fn settings() -> BoxedStrategy<Value> {
-    let number = || of(vec![json!(0), json!(0.5), json!(2), json!("0.3")]);
+    let number = || mostly_one_of(vec![json!(0), json!(0.5), json!(2), json!("0.3")]);
     let efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "max"].map(Value::from);
     let schema = json!({"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}}});
     let named = json!({"type": "function", "function": {"name": "time"}});
@@ -189,24 +208,30 @@ fn settings() -> BoxedStrategy<Value> {
         vec![
             ("temperature", number()),
             ("top_p", number()),
-            ("top_k", of(vec![json!(5), json!("5")])),
-            ("max_tokens", of(vec![json!(1), json!(1025), json!(100_000)])),
-            ("max_completion_tokens", of(vec![json!(null), json!(500)])),
-            ("stop", of(vec![json!("END"), json!(["END", " ", ""])])),
-            ("n", of(vec![json!(1)])),
-            ("stream", of(vec![json!(true), json!(false)])),
-            ("stream_options", of(vec![json!({"include_usage": true})])),
+            ("top_k", mostly_one_of(vec![json!(5), json!("5")])),
+            ("max_tokens", mostly_one_of(vec![json!(1), json!(1025), json!(100_000)])),
+            ("max_completion_tokens", mostly_one_of(vec![json!(null), json!(500)])),
+            ("stop", mostly_one_of(vec![json!("END"), json!(["END", " ", ""])])),
+            ("n", mostly_one_of(vec![json!(1)])),
+            ("stream", mostly_one_of(vec![json!(true), json!(false)])),
+            ("stream_options", mostly_one_of(vec![json!({"include_usage": true})])),
             ("tools", tools()),
-            ("functions", odd().boxed()),
+            ("functions", any_type().boxed()),
             (
                 "tool_choice",
-                of(vec![json!("auto"), json!("none"), json!("required"), named, allowed]),
+                mostly_one_of(vec![
+                    json!("auto"),
+                    json!("none"),
+                    json!("required"),
+                    named,
+                    allowed,
+                ]),
             ),
-            ("parallel_tool_calls", of(vec![json!(true), json!(false)])),
-            ("reasoning_effort", of(efforts.into())),
+            ("parallel_tool_calls", mostly_one_of(vec![json!(true), json!(false)])),
+            ("reasoning_effort", mostly_one_of(efforts.into())),
             (
                 "thinking",
-                of(vec![
+                mostly_one_of(vec![
                     thinking[0].clone(),
                     thinking[1].clone(),
                     thinking[2].clone(),
@@ -214,14 +239,20 @@ fn settings() -> BoxedStrategy<Value> {
                     json!(null),
                 ]),
             ),
-            ("response_format", of(formats)),
-            ("metadata", of(vec![json!({"team": "a"})])),
-            ("user", of(vec![json!("u"), json!({"id": "u"})])),
-            ("service_tier", of(vec![json!("auto"), json!("flex")])),
-            ("prompt_caching", of(vec![json!({"messages": true}), json!({"system": false})])),
-            ("anthropic_beta", of(vec![json!(["interleaved-thinking-2025-05-14", "unheard-of"])])),
-            ("extra_body", of(vec![json!({"top_k": 3})])),
-            ("seed", odd().boxed()),
+            ("response_format", mostly_one_of(formats)),
+            ("metadata", mostly_one_of(vec![json!({"team": "a"})])),
+            ("user", mostly_one_of(vec![json!("u"), json!({"id": "u"})])),
+            ("service_tier", mostly_one_of(vec![json!("auto"), json!("flex")])),
+            (
+                "prompt_caching",
+                mostly_one_of(vec![json!({"messages": true}), json!({"system": false})]),
+            ),
+            (
+                "anthropic_beta",
+                mostly_one_of(vec![json!(["interleaved-thinking-2025-05-14", "unheard-of"])]),
+            ),
+            ("extra_body", mostly_one_of(vec![json!({"top_k": 3})])),
+            ("seed", any_type().boxed()),
         ],
     )
 }
@@ -240,7 +271,7 @@ fn any_request_is_answered_or_refused_for_a_reason_and_bedrock_gets_none_out_of_
     let system = actix_web::rt::System::new();
     let rig =
         system.block_on(rig_with(&[("files_everywhere", "false"), ("image_hosts", "example.org")]));
-    let models: Vec<_> = families::every().into_iter().map(|(id, _)| id).collect();
+    let models: Vec<_> = families::all_chat_models().into_iter().map(|(id, _)| id).collect();
     let config = Config {
         cases: 300,
         failure_persistence: None,

@@ -36,7 +36,7 @@ async fn a_picture_goes_out_as_it_came_in_every_shape_of_its_part() {
         json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}),
         json!({"type": "file", "file": {"file_data": url}}),
     ] {
-        let sent = rig.sent(HAIKU_3, showing(json!([part]))).await;
+        let sent = rig.sent_body(HAIKU_3, chat_with_parts(json!([part]))).await;
         assert_eq!(
             blocks(&sent),
             [json!({"image": {"format": "png", "source": {"bytes": PNG}}})],
@@ -56,7 +56,7 @@ async fn what_a_picture_is_is_read_from_its_bytes_whatever_its_label_says() {
     ] {
         for label in ["image/jpeg", "image/png", "application/octet-stream", "IMAGE/*"] {
             let part = picture(&format!("data:{label};base64,{bytes}"));
-            let sent = rig.sent(HAIKU_3, showing(json!([part]))).await;
+            let sent = rig.sent_body(HAIKU_3, chat_with_parts(json!([part]))).await;
             assert_eq!(blocks(&sent)[0]["image"]["format"], format, "{label}");
         }
     }
@@ -66,7 +66,8 @@ async fn what_a_picture_is_is_read_from_its_bytes_whatever_its_label_says() {
 async fn pictures_that_bedrock_would_refuse_are_refused_with_their_place() {
     let rig = rig().await;
     let refused = async |part: Value| {
-        rig.refused(HAIKU_3, showing(json!([{"type": "text", "text": "?"}, part]))).await
+        rig.refused_field(HAIKU_3, chat_with_parts(json!([{"type": "text", "text": "?"}, part])))
+            .await
     };
     let place = "messages[0].content[1]";
     let large = format!("iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB{}", "A".repeat(5_300_000));
@@ -82,15 +83,18 @@ async fn pictures_that_bedrock_would_refuse_are_refused_with_their_place() {
         assert_eq!(refused(picture(&url)).await, place, "{}", url.len());
     }
     let many = vec![png("image/png"); 21];
-    assert_eq!(rig.refused(HAIKU_3, showing(many.into())).await, "messages[0].content[20]");
-    rig.sent(HAIKU_3, showing(vec![png("image/png"); 20].into())).await;
+    assert_eq!(
+        rig.refused_field(HAIKU_3, chat_with_parts(many.into())).await,
+        "messages[0].content[20]"
+    );
+    rig.sent_body(HAIKU_3, chat_with_parts(vec![png("image/png"); 20].into())).await;
 }
 
 #[actix_web::test]
 async fn a_model_that_sees_nothing_refuses_pictures_with_their_place() {
     let rig = rig().await;
     for model in ["amazon.nova-micro-v1:0", "openai.gpt-oss-20b-1:0", LLAMA] {
-        let field = rig.refused(model, showing(json!([png("image/png")]))).await;
+        let field = rig.refused_field(model, chat_with_parts(json!([png("image/png")]))).await;
         assert_eq!(field, "messages[0].content[0]", "{model}");
     }
 }
@@ -98,19 +102,19 @@ async fn a_model_that_sees_nothing_refuses_pictures_with_their_place() {
 #[actix_web::test]
 async fn a_picture_of_a_tool_stands_in_its_result_where_the_family_sees_it_and_else_after_it() {
     let rig = rig().await;
-    let body = conversation(json!([
+    let body = chat_of_messages(json!([
         {"role": "user", "content": "Look."},
-        {"role": "assistant", "content": null, "tool_calls": [called("a", "look", "{}")]},
+        {"role": "assistant", "content": null, "tool_calls": [tool_call("a", "look", "{}")]},
         {"role": "tool", "tool_call_id": "a", "content": [{"type": "text", "text": "There:"}, png("image/png")]},
     ]));
     let image = json!({"image": {"format": "png", "source": {"bytes": PNG}}});
     for model in [HAIKU_3, NOVA] {
-        let sent = rig.sent(model, body.clone()).await;
+        let sent = rig.sent_body(model, body.clone()).await;
         let content = &sent["messages"][2]["content"][0]["toolResult"]["content"];
         assert_eq!(*content, json!([{"text": "There:"}, image]), "{model}");
     }
     for model in ["openai.gpt-6-sol", "xai.grok-4.7", "meta.llama4-scout-17b-instruct-v1:0"] {
-        let sent = rig.sent(model, body.clone()).await;
+        let sent = rig.sent_body(model, body.clone()).await;
         let content = &sent["messages"][2]["content"];
         assert_eq!(content[0]["toolResult"]["content"], json!([{"text": "There:"}]), "{model}");
         // Llama takes nothing beside a result, so the picture has a turn of its own.
@@ -126,12 +130,12 @@ async fn a_picture_of_a_tool_stands_in_its_result_where_the_family_sees_it_and_e
 #[actix_web::test]
 async fn a_picture_that_the_assistant_showed_stands_in_the_users_next_turn() {
     let rig = rig().await;
-    let body = conversation(json!([
+    let body = chat_of_messages(json!([
         {"role": "user", "content": "Draw."},
         {"role": "assistant", "content": [{"type": "text", "text": "Here:"}, png("image/png")]},
         {"role": "user", "content": "Nicer."},
     ]));
-    let sent = rig.sent(HAIKU_3, body).await;
+    let sent = rig.sent_body(HAIKU_3, body).await;
     assert_eq!(sent["messages"][1]["content"], json!([{"text": "Here:"}]));
     assert!(sent["messages"][2]["content"][0]["image"].is_object());
 }
@@ -150,7 +154,9 @@ async fn a_file_goes_out_as_what_it_is_under_a_name_that_bedrock_takes() {
         (file("a.xls", "application/octet-stream", "0M8R4KGxGuE="), "xls", "a xls"),
         (json!({"type": "input_file", "filename": "a.html", "file_data": HELLO}), "html", "a html"),
     ] {
-        let sent = rig.sent(HAIKU_3, showing(json!([{"type": "text", "text": "?"}, part]))).await;
+        let sent = rig
+            .sent_body(HAIKU_3, chat_with_parts(json!([{"type": "text", "text": "?"}, part])))
+            .await;
         let document = &blocks(&sent)[1]["document"];
         assert_eq!(
             (&document["format"], &document["name"]),
@@ -164,12 +170,12 @@ async fn a_file_goes_out_as_what_it_is_under_a_name_that_bedrock_takes() {
 async fn files_of_one_name_are_told_apart_always_in_the_same_way_and_have_words_beside_them() {
     let rig = rig().await;
     let parts = vec![file("a.pdf", "application/pdf", PDF); 3];
-    let sent = rig.sent(NOVA, showing(parts.clone().into())).await;
+    let sent = rig.sent_body(NOVA, chat_with_parts(parts.clone().into())).await;
     let names: Vec<_> =
         blocks(&sent).iter().map(|block| block["document"]["name"].clone()).collect();
     assert_eq!(names[..3], ["a pdf", "a pdf (2)", "a pdf (3)"]);
     assert_eq!(blocks(&sent)[3], json!({"text": "."}));
-    assert_eq!(rig.sent(NOVA, showing(parts.into())).await, sent);
+    assert_eq!(rig.sent_body(NOVA, chat_with_parts(parts.into())).await, sent);
 }
 
 #[actix_web::test]
@@ -183,26 +189,33 @@ async fn files_that_bedrock_would_refuse_are_refused_with_their_place() {
         json!({"type": "file", "file": {}}),
         json!({"type": "document"}),
     ] {
-        let field = rig.refused(HAIKU_3, showing(json!([part]))).await;
+        let field = rig.refused_field(HAIKU_3, chat_with_parts(json!([part]))).await;
         assert_eq!(field, "messages[0].content[0]");
     }
     let many = vec![file("a.pdf", "application/pdf", PDF); 6];
-    assert_eq!(rig.refused(HAIKU_3, showing(many.into())).await, "messages[0].content[5]");
+    assert_eq!(
+        rig.refused_field(HAIKU_3, chat_with_parts(many.into())).await,
+        "messages[0].content[5]"
+    );
     let system = json!([{"role": "system", "content": [file("a.pdf", "application/pdf", PDF)]}, {"role": "user", "content": "?"}]);
-    assert_eq!(rig.refused(HAIKU_3, conversation(system)).await, "messages[0].content[0]");
+    assert_eq!(
+        rig.refused_field(HAIKU_3, chat_of_messages(system)).await,
+        "messages[0].content[0]"
+    );
 }
 
 #[actix_web::test]
 async fn a_text_file_reaches_every_family_if_need_be_in_words() {
     let rig = rig().await;
-    let body = showing(json!([{"type": "text", "text": "?"}, file("a.txt", "text/plain", HELLO)]));
+    let body =
+        chat_with_parts(json!([{"type": "text", "text": "?"}, file("a.txt", "text/plain", HELLO)]));
     for model in [LLAMA, MISTRAL_7B, "openai.gpt-oss-20b-1:0", "us.deepseek.r1-v1:0"] {
-        let sent = rig.sent(model, body.clone()).await;
+        let sent = rig.sent_body(model, body.clone()).await;
         let quoted = json!({"text": "<file name=\"a.txt\">\nhello\n</file>"});
         assert_eq!(blocks(&sent), [json!({"text": "?"}), quoted], "{model}");
     }
     let parts = vec![file("a.txt", "text/plain", HELLO); 7];
-    let sent = rig.sent(HAIKU_3, showing(parts.into())).await;
+    let sent = rig.sent_body(HAIKU_3, chat_with_parts(parts.into())).await;
     let documents = blocks(&sent).iter().filter(|block| block.get("document").is_some()).count();
     assert_eq!(documents, 5);
 }
@@ -210,9 +223,13 @@ async fn a_text_file_reaches_every_family_if_need_be_in_words() {
 #[actix_web::test]
 async fn other_files_are_refused_by_families_that_read_none_if_the_admin_wants_no_trials() {
     let rig = rig_with(&[("files_everywhere", "false")]).await;
-    let body = showing(json!([file("a.pdf", "application/pdf", PDF)]));
+    let body = chat_with_parts(json!([file("a.pdf", "application/pdf", PDF)]));
     for model in [LLAMA, "openai.gpt-oss-20b-1:0"] {
-        assert_eq!(rig.refused(model, body.clone()).await, "messages[0].content[0]", "{model}");
+        assert_eq!(
+            rig.refused_field(model, body.clone()).await,
+            "messages[0].content[0]",
+            "{model}"
+        );
     }
 }
 
@@ -227,11 +244,11 @@ async fn claude_names_its_sources_in_files_that_can_be_cited() {
     ] {
         let mut cited = file;
         cited["citations"] = json!({"enabled": true});
-        let sent = rig.sent(model, showing(json!([cited]))).await;
+        let sent = rig.sent_body(model, chat_with_parts(json!([cited]))).await;
         assert_eq!(blocks(&sent)[0]["document"]["citations"], citations, "{model} {cited}");
     }
     let part = json!({"type": "document", "source": {"type": "text", "data": "hello"}, "title": "Notes", "context": "Old."});
-    let sent = rig.sent(HAIKU_3, showing(json!([part]))).await;
+    let sent = rig.sent_body(HAIKU_3, chat_with_parts(json!([part]))).await;
     let document =
         json!({"format": "txt", "name": "Notes", "source": {"text": "hello"}, "context": "Old."});
     assert_eq!(blocks(&sent)[0]["document"], document);
@@ -246,13 +263,16 @@ async fn films_go_to_models_that_see_them() {
         json!({"type": "input_video", "video_url": url}),
         json!({"type": "file", "file": {"filename": "a.mp4", "file_data": url}}),
     ] {
-        let sent = rig.sent(NOVA, showing(json!([part]))).await;
+        let sent = rig.sent_body(NOVA, chat_with_parts(json!([part]))).await;
         assert_eq!(blocks(&sent)[0], json!({"video": {"format": "mp4", "source": {"bytes": MP4}}}));
-        let field = rig.refused(HAIKU_3, showing(json!([part]))).await;
+        let field = rig.refused_field(HAIKU_3, chat_with_parts(json!([part]))).await;
         assert_eq!(field, "messages[0].content[0]");
     }
     let part = json!({"type": "video_url", "video_url": {"url": "data:video/odd;base64,AAAA"}});
-    assert_eq!(rig.refused(NOVA, showing(json!([part]))).await, "messages[0].content[0]");
+    assert_eq!(
+        rig.refused_field(NOVA, chat_with_parts(json!([part]))).await,
+        "messages[0].content[0]"
+    );
 }
 
 #[actix_web::test]
@@ -261,16 +281,21 @@ async fn sounds_go_to_models_that_hear_them() {
     for (format, sent) in [("wav", "wav"), ("mp3", "mp3"), ("pcm16", "pcm")] {
         let part =
             json!({"type": "input_audio", "input_audio": {"data": "AAAA", "format": format}});
-        let body = rig.sent("mistral.voxtral-mini-3b-2507", showing(json!([part]))).await;
+        let body =
+            rig.sent_body("mistral.voxtral-mini-3b-2507", chat_with_parts(json!([part]))).await;
         assert_eq!(
             blocks(&body)[0],
             json!({"audio": {"format": sent, "source": {"bytes": "AAAA"}}})
         );
-        assert_eq!(rig.refused(NOVA, showing(json!([part]))).await, "messages[0].content[0]");
+        assert_eq!(
+            rig.refused_field(NOVA, chat_with_parts(json!([part]))).await,
+            "messages[0].content[0]"
+        );
     }
     for audio in [json!({"data": "AAAA", "format": "odd"}), json!({}), json!({"data": "AAAA"})] {
         let part = json!({"type": "input_audio", "input_audio": audio});
-        let field = rig.refused("mistral.voxtral-mini-3b-2507", showing(json!([part]))).await;
+        let field =
+            rig.refused_field("mistral.voxtral-mini-3b-2507", chat_with_parts(json!([part]))).await;
         assert_eq!(field, "messages[0].content[0]");
     }
 }
@@ -293,7 +318,7 @@ async fn a_place_in_s3_is_passed_on() {
             json!({"document": {"format": "pdf", "name": "a pdf", "source": at("s3://bucket/a.pdf")}}),
         ),
     ] {
-        let sent = rig.sent(NOVA, showing(json!([part]))).await;
+        let sent = rig.sent_body(NOVA, chat_with_parts(json!([part]))).await;
         assert_eq!(blocks(&sent)[0], block);
     }
 }
@@ -302,10 +327,10 @@ async fn a_place_in_s3_is_passed_on() {
 async fn only_places_in_s3_that_the_admin_allows_are_passed_on() {
     let rig = rig_with(&[("s3_locations", "ours, theirs/public/")]).await;
     for uri in ["s3://ours/a.png", "s3://theirs/public/a.png"] {
-        rig.sent(NOVA, showing(json!([picture(uri)]))).await;
+        rig.sent_body(NOVA, chat_with_parts(json!([picture(uri)]))).await;
     }
     for uri in ["s3://ours-too/a.png", "s3://theirs/private/a.png", "s3://theirs/a.png"] {
-        let field = rig.refused(NOVA, showing(json!([picture(uri)]))).await;
+        let field = rig.refused_field(NOVA, chat_with_parts(json!([picture(uri)]))).await;
         assert_eq!(field, "messages[0].content[0]", "{uri}");
     }
 }
@@ -313,10 +338,10 @@ async fn only_places_in_s3_that_the_admin_allows_are_passed_on() {
 #[actix_web::test]
 async fn no_place_in_s3_is_passed_on_before_the_admin_allows_it() {
     let rig = rig().await;
-    let mut body = showing(json!([picture("s3://bucket/a.png")]));
+    let mut body = chat_with_parts(json!([picture("s3://bucket/a.png")]));
     body["model"] = format!("bedrock_models.{NOVA}").into();
     let refused = rig.host.post("/chat/completions", &body).await;
-    assert!(refused.refused(400).contains("s3_locations"), "{}", refused.text);
+    assert!(refused.error_message(400).contains("s3_locations"), "{}", refused.text);
     assert!(chats(&rig.bedrock).is_empty());
 }
 
@@ -340,8 +365,8 @@ async fn links_are_refused_where_the_admin_names_no_hosts() {
     for url in
         ["https://example.com/a.png", "http://example.com/a.png", "HTTPS://example.com/a.png"]
     {
-        let body = showing(json!([{"type": "text", "text": "?"}, picture(url)]));
-        assert_eq!(rig.refused(HAIKU_3, body).await, "messages[0].content[1]");
+        let body = chat_with_parts(json!([{"type": "text", "text": "?"}, picture(url)]));
+        assert_eq!(rig.refused_field(HAIKU_3, body).await, "messages[0].content[1]");
     }
 }
 
@@ -352,8 +377,8 @@ async fn links_that_lead_inside_are_refused_even_if_every_host_is_allowed() {
     assert_eq!(valves["image_hosts"], "*", "every host is allowed at first");
     for url in INSIDE {
         for url in [url.to_owned(), url.replace("http:", "https:")] {
-            let body = showing(json!([{"type": "text", "text": "?"}, picture(&url)]));
-            assert_eq!(rig.refused(HAIKU_3, body).await, "messages[0].content[1]", "{url}");
+            let body = chat_with_parts(json!([{"type": "text", "text": "?"}, picture(&url)]));
+            assert_eq!(rig.refused_field(HAIKU_3, body).await, "messages[0].content[1]", "{url}");
         }
     }
 }
@@ -361,6 +386,6 @@ async fn links_that_lead_inside_are_refused_even_if_every_host_is_allowed() {
 #[actix_web::test]
 async fn links_to_hosts_that_are_not_allowed_are_not_fetched() {
     let rig = rig_with(&[("image_hosts", "example.org")]).await;
-    let body = showing(json!([picture("https://example.com/a.png")]));
-    assert_eq!(rig.refused(HAIKU_3, body).await, "messages[0].content[0]");
+    let body = chat_with_parts(json!([picture("https://example.com/a.png")]));
+    assert_eq!(rig.refused_field(HAIKU_3, body).await, "messages[0].content[0]");
 }

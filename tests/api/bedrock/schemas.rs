@@ -9,7 +9,7 @@ use proptest::{
 };
 
 /// Schemas in the shapes that libraries and servers of today write.
-fn corpus() -> Vec<(&'static str, Value)> {
+fn schemas_of_generators() -> Vec<(&'static str, Value)> {
     vec![
         (
             "pydantic 1",
@@ -81,12 +81,12 @@ fn corpus() -> Vec<(&'static str, Value)> {
                 |inner, _| json!({"type": "object", "properties": {"x": inner}}),
             ),
         ),
-        ("multiplying", multiplying()),
+        ("multiplying", multiplying_definitions()),
     ]
 }
 
 /// Definitions that each refer to the next one twice.
-fn multiplying() -> Value {
+fn multiplying_definitions() -> Value {
     let mut definitions = json!({"D20": {"type": "string", "description": "The end."}});
     for n in 0..20 {
         let next = format!("#/$defs/D{}", n + 1);
@@ -96,24 +96,25 @@ fn multiplying() -> Value {
     json!({"type": "object", "properties": {"root": {"$ref": "#/$defs/D0"}}, "$defs": definitions})
 }
 
-fn offering(schemas: impl IntoIterator<Item = Value>) -> Value {
+fn chat_with_schemas(schemas: impl IntoIterator<Item = Value>) -> Value {
     let tools = schemas.into_iter().enumerate().map(|(n, schema)| {
         json!({"type": "function", "function": {"name": format!("tool-{n}"), "description": "Does it.", "parameters": schema}})
     });
-    asking(json!({"tools": tools.collect::<Vec<_>>()}))
+    chat_with(json!({"tools": tools.collect::<Vec<_>>()}))
 }
 
 /// Returns the only tool of Bedrock's request.
-async fn spec(rig: &Rig, model: &str, schema: &Value) -> Value {
-    let sent = rig.sent(model, offering([schema.clone()])).await;
+async fn sent_tool(rig: &Rig, model: &str, schema: &Value) -> Value {
+    let sent = rig.sent_body(model, chat_with_schemas([schema.clone()])).await;
     sent["toolConfig"]["tools"][0]["toolSpec"].clone()
 }
 
 #[actix_web::test]
 async fn every_family_takes_the_schemas_of_every_generator() {
     let rig = rig().await;
-    let body = offering(corpus().into_iter().map(|(_, schema)| schema));
-    for (id, model) in families::every().into_iter().filter(|(_, model)| model.has_capability('T'))
+    let body = chat_with_schemas(schemas_of_generators().into_iter().map(|(_, schema)| schema));
+    for (id, model) in
+        families::all_chat_models().into_iter().filter(|(_, model)| model.has_capability('T'))
     {
         let answered = rig.ask(&id, body.clone()).await;
         assert_eq!(answered.status, 200, "{}: {}", model.id, answered.text);
@@ -126,10 +127,12 @@ async fn every_family_takes_the_schemas_of_every_generator() {
 #[actix_web::test]
 async fn an_answer_in_a_schema_comes_from_nova_too() {
     let rig = rig().await;
-    for (name, schema) in corpus().into_iter().filter(|(_, schema)| schema["type"] == "object") {
+    for (name, schema) in
+        schemas_of_generators().into_iter().filter(|(_, schema)| schema["type"] == "object")
+    {
         let format = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": schema}});
         for model in [NOVA, NOVA_2] {
-            let answered = rig.ask(model, asking(json!({"response_format": format}))).await;
+            let answered = rig.ask(model, chat_with(json!({"response_format": format}))).await;
             assert_eq!(answered.status, 200, "{name} {model}: {}", answered.text);
         }
     }
@@ -140,10 +143,12 @@ async fn an_answer_in_a_schema_comes_from_nova_too() {
 async fn claude_gets_a_schema_that_is_in_form_byte_for_byte() {
     let rig = rig().await;
     let names = ["pydantic 1", "pydantic 2", "mcp, files", "conditions"];
-    for (name, schema) in corpus().into_iter().filter(|(name, _)| names.contains(name)) {
+    for (name, schema) in
+        schemas_of_generators().into_iter().filter(|(name, _)| names.contains(name))
+    {
         let mut schema = schema;
         schema.as_object_mut().unwrap().shift_remove("$schema");
-        rig.sent(HAIKU_4_5, offering([schema.clone()])).await;
+        rig.sent_body(HAIKU_4_5, chat_with_schemas([schema.clone()])).await;
         let sent = chats(&rig.bedrock).pop().unwrap();
         let sent = String::from_utf8(sent.body.to_vec()).unwrap();
         // The type stands first, where the client has it elsewhere.
@@ -157,7 +162,7 @@ async fn claude_gets_a_schema_that_is_in_form_byte_for_byte() {
 async fn what_nova_is_not_told_by_keywords_it_is_told_in_words() {
     let rig = rig().await;
     let schema = json!({"title": "T", "description": "Finds a user.", "type": "object", "additionalProperties": false, "$defs": {"Role": {"enum": ["admin", "user"], "type": "string"}}, "properties": {"role": {"$ref": "#/$defs/Role"}, "age": {"type": "integer", "minimum": 18}, "mail": {"type": "string", "format": "email", "pattern": "@"}, "n": {"enum": [1, 2]}, "nick": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": null}, "always": {"const": 7}, "pair": {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}]}}, "required": ["role", "ghost"]});
-    let sent = spec(&rig, NOVA, &schema).await;
+    let sent = sent_tool(&rig, NOVA, &schema).await;
     assert_eq!(sent["description"], "Does it. Finds a user. No other parameters.");
     assert_eq!(
         sent["inputSchema"]["json"],
@@ -171,7 +176,7 @@ async fn what_nova_is_not_told_by_keywords_it_is_told_in_words() {
             "pair": {"type": "array", "items": {"type": "string", "description": "Or instead: integer."}, "description": "In this order: string, integer."},
         }, "required": ["role"]})
     );
-    let sent = spec(&rig, NOVA_2, &schema).await;
+    let sent = sent_tool(&rig, NOVA_2, &schema).await;
     assert_eq!(
         sent["inputSchema"]["json"]["properties"]["age"],
         json!({"type": "integer", "minimum": 18}),
@@ -182,8 +187,11 @@ async fn what_nova_is_not_told_by_keywords_it_is_told_in_words() {
 #[actix_web::test]
 async fn a_union_at_the_root_becomes_one_object_whose_branches_are_told() {
     let rig = rig().await;
-    let (_, schema) = corpus().into_iter().find(|(name, _)| name.ends_with("at the root")).unwrap();
-    let sent = spec(&rig, NOVA, &schema).await;
+    let (_, schema) = schemas_of_generators()
+        .into_iter()
+        .find(|(name, _)| name.ends_with("at the root"))
+        .unwrap();
+    let sent = sent_tool(&rig, NOVA, &schema).await;
     let json = &sent["inputSchema"]["json"];
     assert_eq!(json["properties"]["do"], json!({"type": "string", "enum": ["get", "put"]}));
     assert_eq!(json["required"], json!(["do"]), "what one branch demands alone is not demanded");
@@ -194,8 +202,9 @@ async fn a_union_at_the_root_becomes_one_object_whose_branches_are_told() {
 #[actix_web::test]
 async fn a_recursive_schema_is_cut_and_says_so() {
     let rig = rig().await;
-    let (_, schema) = corpus().into_iter().find(|(name, _)| name.ends_with("recursive")).unwrap();
-    let sent = spec(&rig, NOVA, &schema).await;
+    let (_, schema) =
+        schemas_of_generators().into_iter().find(|(name, _)| name.ends_with("recursive")).unwrap();
+    let sent = sent_tool(&rig, NOVA, &schema).await;
     let child = &sent["inputSchema"]["json"]["properties"]["children"]["items"];
     assert_eq!(child["type"], "object");
     assert!(child["description"].as_str().unwrap().contains("`Node` again"), "{sent}");
@@ -211,8 +220,8 @@ async fn a_stand_in_of_another_family_gets_the_schema_that_it_takes() {
     ])
     .await;
     rig.bedrock.script(HAIKU_4_5, Script::throttle().always());
-    let (_, schema) = corpus().swap_remove(1);
-    let mut body = offering([schema]);
+    let (_, schema) = schemas_of_generators().swap_remove(1);
+    let mut body = chat_with_schemas([schema]);
     body["max_tokens"] = 32_000.into();
     let answered = rig.ask(HAIKU_4_5, body).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
@@ -227,8 +236,8 @@ async fn what_a_model_refuses_of_a_schema_is_learned() {
     let rig = rig().await;
     let refusal = "The model returned the following errors: Malformed input request: #/toolConfig/tools/0/toolSpec/inputSchema/json: extraneous key [$defs] is not permitted, please reformat your input and try again.";
     rig.bedrock.script(ANY, Script::fault(BedrockException::validation(refusal)));
-    let (_, schema) = corpus().swap_remove(1);
-    let answered = rig.ask("qwen.qwen3-32b-v1:0", offering([schema])).await;
+    let (_, schema) = schemas_of_generators().swap_remove(1);
+    let answered = rig.ask("qwen.qwen3-32b-v1:0", chat_with_schemas([schema])).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
     let sent: Vec<_> = chats(&rig.bedrock).into_iter().map(|chat| chat.json).collect();
     let roots = sent.iter().map(|sent| {
@@ -243,15 +252,15 @@ async fn nova_calls_tools_by_names_without_hyphens_and_they_come_back_as_they_we
     let rig = rig().await;
     let long = "server.tools/".repeat(8);
     for name in ["fetch-url", "my.server/do-it", &*long] {
-        let mut body = asking(
+        let mut body = chat_with(
             json!({"tools": [tool(name)], "tool_choice": {"type": "function", "function": {"name": name}}}),
         );
         body["messages"] = json!([
             {"role": "user", "content": "?"},
-            {"role": "assistant", "tool_calls": [called("c", name, "{}")]},
-            result("c", "7"),
+            {"role": "assistant", "tool_calls": [tool_call("c", name, "{}")]},
+            tool_result("c", "7"),
         ]);
-        let sent = rig.sent(NOVA, body.clone()).await;
+        let sent = rig.sent_body(NOVA, body.clone()).await;
         let fitted =
             sent["toolConfig"]["tools"][0]["toolSpec"]["name"].as_str().unwrap().to_owned();
         assert!(fitted.len() <= 64 && !fitted.contains(['-', '.', '/']), "{fitted}");
@@ -274,8 +283,8 @@ async fn nova_calls_tools_by_names_without_hyphens_and_they_come_back_as_they_we
 #[actix_web::test]
 async fn a_call_that_nova_writes_as_text_is_a_call_or_an_error() {
     let rig = rig_with(&[("fallback_profiles", "false"), ("fallback_regions", "false")]).await;
-    let body = asking(json!({"tools": [tool("get-weather")]}));
-    let sent = rig.sent(NOVA, body.clone()).await;
+    let body = chat_with(json!({"tools": [tool("get-weather")]}));
+    let sent = rig.sent_body(NOVA, body.clone()).await;
     let fitted = sent["toolConfig"]["tools"][0]["toolSpec"]["name"].as_str().unwrap();
     let tagged =
         format!("Well. <tools>\n <__function={fitted}>\n  <__parameter=city>Lima</__parameter>\n");
@@ -323,8 +332,8 @@ async fn calls_and_results_stand_alone_where_a_family_takes_no_words_beside_them
     let rig = rig().await;
     let body = json!({"tools": [tool("time")], "messages": [
         {"role": "user", "content": "What time is it?"},
-        {"role": "assistant", "content": "Let me see.", "tool_calls": [called("a", "time", "{}"), called("b", "time", "{}")]},
-        result("a", "12"), result("b", "13"),
+        {"role": "assistant", "content": "Let me see.", "tool_calls": [tool_call("a", "time", "{}"), tool_call("b", "time", "{}")]},
+        tool_result("a", "12"), tool_result("b", "13"),
         {"role": "user", "content": "And in Lima?"},
     ]});
     for model in [
@@ -332,10 +341,10 @@ async fn calls_and_results_stand_alone_where_a_family_takes_no_words_beside_them
         "mistral.pixtral-large-2502-v1:0",
         "mistral.mistral-large-2407-v1:0",
     ] {
-        let sent = rig.sent(model, body.clone()).await;
+        let sent = rig.sent_body(model, body.clone()).await;
         assert_eq!(sent["messages"].as_array().unwrap().len(), 7, "{model}: {sent}");
     }
-    assert_eq!(rig.sent(NOVA, body.clone()).await["messages"].as_array().unwrap().len(), 3);
+    assert_eq!(rig.sent_body(NOVA, body.clone()).await["messages"].as_array().unwrap().len(), 3);
     let words = "messages.2.content: Conversation blocks and tool result blocks cannot be provided in the same turn.";
     rig.bedrock.script(ANY, Script::fault(BedrockException::validation(words)));
     assert_eq!(rig.ask("qwen.qwen3-32b-v1:0", body).await.status, 200, "it is learned elsewhere");
@@ -347,15 +356,15 @@ async fn limits_of_answers_are_cut_to_what_the_model_writes() {
     for (model, asked, sent) in
         [(HAIKU_3, 32_000, 4_096), (NOVA, 1_i64 << 40, 10_000), (NOVA, 500, 500)]
     {
-        let body = asking(json!({"max_tokens": asked}));
-        assert_eq!(rig.sent(model, body.clone()).await["inferenceConfig"]["maxTokens"], sent);
+        let body = chat_with(json!({"max_tokens": asked}));
+        assert_eq!(rig.sent_body(model, body.clone()).await["inferenceConfig"]["maxTokens"], sent);
         let told = rig.ask(model, body).await.json;
         let fact = if asked == sent { json!(null) } else { json!(sent) };
         assert_eq!(told["x_bedrock_max_tokens"], fact, "{model}");
     }
     let thinking =
         json!({"thinking": {"type": "enabled", "budget_tokens": 100_000}, "max_tokens": 200_000});
-    let sent = rig.sent(SONNET_4_5, asking(thinking)).await;
+    let sent = rig.sent_body(SONNET_4_5, chat_with(thinking)).await;
     assert_eq!(sent["inferenceConfig"]["maxTokens"], 64_000);
     assert_eq!(sent["additionalModelRequestFields"]["thinking"]["budget_tokens"], 63_999);
     for words in [
@@ -365,7 +374,7 @@ async fn limits_of_answers_are_cut_to_what_the_model_writes() {
     ] {
         let rig = self::rig().await;
         rig.bedrock.script(ANY, Script::fault(BedrockException::validation(words)));
-        let answered = rig.ask("deepseek.v3.2", asking(json!({"max_tokens": 90_000}))).await;
+        let answered = rig.ask("deepseek.v3.2", chat_with(json!({"max_tokens": 90_000}))).await;
         assert_eq!(answered.status, 200, "{}", answered.text);
         assert_eq!(chats(&rig.bedrock)[1].json["inferenceConfig"]["maxTokens"], 5_000);
     }
@@ -376,7 +385,7 @@ async fn names_of_files_in_any_script_reach_the_model() {
     let rig = rig().await;
     let file = |name: &str| json!({"type": "file", "file": {"file_data": "JVBERi0xLjcK", "filename": name}});
     let parts = json!([{"type": "text", "text": "?"}, file("报告.pdf"), file("отчёт.pdf"), file("plain.pdf")]);
-    let sent = rig.sent(NOVA, showing(parts)).await;
+    let sent = rig.sent_body(NOVA, chat_with_parts(parts)).await;
     let content = sent["messages"][0]["content"].to_string();
     for told in ["is: 报告.pdf", "is: отчёт.pdf"] {
         assert!(content.contains(told), "{content}");
@@ -453,7 +462,7 @@ fn whatever_a_generator_writes_every_family_takes_or_the_client_reads_why_not() 
     let schemas = prop::collection::vec(schema(), 1..4);
     let all = TestRunner::new(config).run(&(schemas, select(models)), |(schemas, model)| {
         let before = chats(&rig.bedrock).len();
-        let answered = system.block_on(rig.ask(model, offering(schemas)));
+        let answered = system.block_on(rig.ask(model, chat_with_schemas(schemas)));
         let asked = chats(&rig.bedrock).split_off(before);
         let is_told = answered.text.contains("must be a JSON Schema of the type `object`")
             || answered.text.contains(".function.parameters: must be an object");

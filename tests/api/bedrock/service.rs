@@ -6,8 +6,8 @@ use reqwest::Method;
 const BODY: &str = "guardrailConfig";
 
 /// Returns a guardrail of the body's own.
-fn guarded(id: &str) -> Value {
-    asking(
+fn guardrail_field(id: &str) -> Value {
+    chat_with(
         json!({BODY: {"guardrailIdentifier": id, "guardrailVersion": "2", "trace": "enabled", "streamProcessingMode": "async"}}),
     )
 }
@@ -19,7 +19,7 @@ impl Rig {
         let request = self.host.request(Method::POST, "/chat/completions").json(&body);
         let request =
             headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let answered = Answered::of(request.send().await.unwrap()).await;
+        let answered = TestResponse::read(request.send().await.unwrap()).await;
         assert_eq!(answered.status, 200, "{}", answered.text);
         chats(&self.bedrock).pop().unwrap().json
     }
@@ -44,14 +44,14 @@ fn without_mode(mut guardrail: Value) -> Value {
 async fn the_guardrail_of_the_valves_watches_over_every_chat() {
     let rig = rig_with(&[("guardrail_id", "gr1"), ("guardrail_version", "3")]).await;
     let usual = json!({"guardrailIdentifier": "gr1", "guardrailVersion": "3", "streamProcessingMode": "sync"});
-    assert_eq!(rig.guardrail(&[], asking(json!({}))).await, usual);
+    assert_eq!(rig.guardrail(&[], chat_with(json!({}))).await, usual);
     let headers = [("X-Amzn-Bedrock-GuardrailIdentifier", "gr2")];
-    let guardrail = rig.guardrail(&headers, asking(json!({}))).await;
+    let guardrail = rig.guardrail(&headers, chat_with(json!({}))).await;
     assert_eq!(guardrail, usual, "no request may name another");
-    assert_eq!(rig.guardrail(&[], guarded("gr2")).await, usual);
+    assert_eq!(rig.guardrail(&[], guardrail_field("gr2")).await, usual);
     let whole = json!({"guardrailIdentifier": "gr1", "guardrailVersion": "3"});
     let tools = json!({"tools": [tool("a")], "stream": true});
-    let sent = rig.sent(LLAMA, asking(tools)).await;
+    let sent = rig.sent_body(LLAMA, chat_with(tools)).await;
     assert_eq!(sent[BODY], whole, "what is not streamed has no mode for that");
 }
 
@@ -64,7 +64,7 @@ async fn the_valves_say_how_the_guardrail_works() {
     ];
     let rig = rig_with(&valves).await;
     assert_eq!(
-        rig.guardrail(&[], asking(json!({}))).await,
+        rig.guardrail(&[], chat_with(json!({}))).await,
         json!({"guardrailIdentifier": "gr1", "guardrailVersion": "DRAFT", "trace": "enabled_full", "streamProcessingMode": "async"})
     );
 }
@@ -72,20 +72,20 @@ async fn the_valves_say_how_the_guardrail_works() {
 #[actix_web::test]
 async fn a_request_names_its_guardrail_in_the_body_or_in_headers() {
     let rig = rig().await;
-    assert_eq!(rig.sent(NOVA, asking(json!({}))).await[BODY], Value::Null);
-    assert_eq!(rig.guardrail(&[], guarded("gr2")).await, guarded("gr2")[BODY]);
+    assert_eq!(rig.sent_body(NOVA, chat_with(json!({}))).await[BODY], Value::Null);
+    assert_eq!(rig.guardrail(&[], guardrail_field("gr2")).await, guardrail_field("gr2")[BODY]);
     let headers = [
         ("X-Amzn-Bedrock-GuardrailIdentifier", "gr3"),
         ("X-Amzn-Bedrock-GuardrailVersion", "7"),
         ("X-Amzn-Bedrock-Trace", "ENABLED"),
     ];
     assert_eq!(
-        rig.sent_with(&headers, asking(json!({}))).await[BODY],
+        rig.sent_with(&headers, chat_with(json!({}))).await[BODY],
         json!({"guardrailIdentifier": "gr3", "guardrailVersion": "7", "trace": "enabled"})
     );
     assert_eq!(
-        rig.guardrail(&headers, guarded("gr2")).await,
-        guarded("gr2")[BODY],
+        rig.guardrail(&headers, guardrail_field("gr2")).await,
+        guardrail_field("gr2")[BODY],
         "the body wins"
     );
     for (config, field) in [
@@ -96,15 +96,18 @@ async fn a_request_names_its_guardrail_in_the_body_or_in_headers() {
             "guardrailConfig.streamProcessingMode",
         ),
     ] {
-        assert_eq!(rig.refused(NOVA, asking(json!({BODY: config}))).await, field);
+        assert_eq!(rig.refused_field(NOVA, chat_with(json!({BODY: config}))).await, field);
     }
 }
 
 #[actix_web::test]
 async fn a_request_may_name_another_guardrail_if_the_admin_wants_it_so() {
     let rig = rig_with(&[("guardrail_id", "gr1"), ("guardrail_choice", "true")]).await;
-    assert_eq!(rig.sent(NOVA, asking(json!({}))).await[BODY]["guardrailIdentifier"], "gr1");
-    assert_eq!(rig.sent(NOVA, guarded("gr2")).await[BODY]["guardrailIdentifier"], "gr2");
+    assert_eq!(rig.sent_body(NOVA, chat_with(json!({}))).await[BODY]["guardrailIdentifier"], "gr1");
+    assert_eq!(
+        rig.sent_body(NOVA, guardrail_field("gr2")).await[BODY]["guardrailIdentifier"],
+        "gr2"
+    );
 }
 
 #[actix_web::test]
@@ -117,12 +120,12 @@ async fn an_answer_that_a_guardrail_blocks_ends_as_filtered_and_tells_its_trace(
             .metadata("trace", trace.clone())
     };
     rig.script(blocked());
-    let answered = rig.ask(NOVA, guarded("gr2")).await.json;
+    let answered = rig.ask(NOVA, guardrail_field("gr2")).await.json;
     assert_eq!(answered["choices"][0]["finish_reason"], "content_filter");
     assert_eq!(answered["choices"][0]["message"]["content"], "Blocked.");
     assert_eq!(answered["bedrock_guardrail"], trace["guardrail"]);
     rig.script(blocked());
-    let chunks = rig.chunks(NOVA, guarded("gr2")).await;
+    let chunks = rig.chunks(NOVA, guardrail_field("gr2")).await;
     assert_eq!((&*text_of(&chunks), finish_of(&chunks)), ("Blocked.", Some("content_filter")));
     assert!(
         chunks.iter().any(|chunk| chunk["bedrock_guardrail"] == trace["guardrail"]),
@@ -134,19 +137,22 @@ async fn an_answer_that_a_guardrail_blocks_ends_as_filtered_and_tells_its_trace(
 async fn a_tier_is_passed_on_and_told_back() {
     let rig = rig().await;
     for tier in ["default", "flex", "priority", "reserved"] {
-        let sent = rig.sent(NOVA, asking(json!({"service_tier": tier}))).await;
+        let sent = rig.sent_body(NOVA, chat_with(json!({"service_tier": tier}))).await;
         assert_eq!(sent["serviceTier"], json!({"type": tier}));
-        let answered = rig.ask(NOVA, asking(json!({"service_tier": tier}))).await.json;
+        let answered = rig.ask(NOVA, chat_with(json!({"service_tier": tier}))).await.json;
         assert_eq!(answered["service_tier"], tier);
     }
-    let sent = rig.sent(NOVA, asking(json!({"serviceTier": {"type": "flex"}}))).await;
+    let sent = rig.sent_body(NOVA, chat_with(json!({"serviceTier": {"type": "flex"}}))).await;
     assert_eq!(sent["serviceTier"], json!({"type": "flex"}));
     for none in [json!("auto"), json!(null), json!("")] {
-        let sent = rig.sent(NOVA, asking(json!({"service_tier": none}))).await;
+        let sent = rig.sent_body(NOVA, chat_with(json!({"service_tier": none}))).await;
         assert_eq!(sent["serviceTier"], Value::Null);
     }
     for odd in [json!("fast"), json!(1)] {
-        assert_eq!(rig.refused(NOVA, asking(json!({"service_tier": odd}))).await, "service_tier");
+        assert_eq!(
+            rig.refused_field(NOVA, chat_with(json!({"service_tier": odd}))).await,
+            "service_tier"
+        );
     }
 }
 
@@ -155,14 +161,14 @@ async fn a_latency_is_passed_on() {
     let rig = rig().await;
     for field in ["performanceConfig", "performance_config"] {
         for latency in ["standard", "optimized"] {
-            let sent = rig.sent(NOVA, asking(json!({field: {"latency": latency}}))).await;
+            let sent = rig.sent_body(NOVA, chat_with(json!({field: {"latency": latency}}))).await;
             assert_eq!(sent["performanceConfig"], json!({"latency": latency}));
         }
     }
-    let nested = asking(json!({"extra_body": {"performanceConfig": {"latency": "optimized"}}}));
-    assert_eq!(rig.sent(NOVA, nested).await["performanceConfig"]["latency"], "optimized");
-    let odd = asking(json!({"performanceConfig": {"latency": "odd"}}));
-    assert_eq!(rig.refused(NOVA, odd).await, "performanceConfig.latency");
+    let nested = chat_with(json!({"extra_body": {"performanceConfig": {"latency": "optimized"}}}));
+    assert_eq!(rig.sent_body(NOVA, nested).await["performanceConfig"]["latency"], "optimized");
+    let odd = chat_with(json!({"performanceConfig": {"latency": "odd"}}));
+    assert_eq!(rig.refused_field(NOVA, odd).await, "performanceConfig.latency");
 }
 
 #[actix_web::test]
@@ -175,11 +181,11 @@ async fn notes_for_the_bill_are_those_that_aws_takes() {
         (json!({"chat": {"id": 1}, "team": "a"}), Value::Null),
         (json!({}), Value::Null),
     ] {
-        let body = rig.sent(NOVA, asking(json!({"metadata": metadata}))).await;
+        let body = rig.sent_body(NOVA, chat_with(json!({"metadata": metadata}))).await;
         assert_eq!(body["requestMetadata"], sent, "{metadata}");
     }
     let many: Value = (0..20).map(|n| (format!("k{n}"), json!("v"))).collect();
-    let body = rig.sent(NOVA, asking(json!({"requestMetadata": many}))).await;
+    let body = rig.sent_body(NOVA, chat_with(json!({"requestMetadata": many}))).await;
     assert_eq!(body["requestMetadata"].as_object().unwrap().len(), 16);
 }
 
@@ -191,19 +197,22 @@ async fn who_asks_is_told_to_aws_only_if_the_admin_wants_it_so() {
         ("X-OpenWebUI-User-Role", "user"),
     ];
     let silent = rig().await;
-    let user = asking(json!({"user": {"id": "u2", "email": "b@b.c", "role": "admin"}}));
-    assert_eq!(silent.sent_with(&headers, asking(json!({}))).await["requestMetadata"], Value::Null);
+    let user = chat_with(json!({"user": {"id": "u2", "email": "b@b.c", "role": "admin"}}));
+    assert_eq!(
+        silent.sent_with(&headers, chat_with(json!({}))).await["requestMetadata"],
+        Value::Null
+    );
     assert_eq!(silent.sent_with(&[], user.clone()).await["requestMetadata"], Value::Null);
 
     let telling = rig_with(&[("user_in_metadata", "true")]).await;
-    let sent = telling.sent_with(&headers, asking(json!({"metadata": {"team": "x"}}))).await;
+    let sent = telling.sent_with(&headers, chat_with(json!({"metadata": {"team": "x"}}))).await;
     let told = json!({"user_id": "u1", "user_email": "a@b.c", "user_role": "user", "team": "x"});
     assert_eq!(sent["requestMetadata"], told);
     let told = json!({"user_id": "u2", "user_email": "b@b.c", "user_role": "admin"});
     assert_eq!(telling.sent_with(&[], user).await["requestMetadata"], told);
-    let sent = telling.sent_with(&[], asking(json!({"user": "u3"}))).await;
+    let sent = telling.sent_with(&[], chat_with(json!({"user": "u3"}))).await;
     assert_eq!(sent["requestMetadata"], json!({"user_id": "u3"}));
-    assert_eq!(telling.sent_with(&[], asking(json!({}))).await["requestMetadata"], Value::Null);
+    assert_eq!(telling.sent_with(&[], chat_with(json!({}))).await["requestMetadata"], Value::Null);
 }
 
 #[actix_web::test]
@@ -211,9 +220,9 @@ async fn the_models_own_fields_are_passed_on() {
     let rig = rig().await;
     let own = json!({"inferenceConfig": {"topK": 3}});
     for field in ["additionalModelRequestFields", "additional_model_request_fields"] {
-        let sent = rig.sent(NOVA, asking(json!({field: own}))).await;
+        let sent = rig.sent_body(NOVA, chat_with(json!({field: own}))).await;
         assert_eq!(sent["additionalModelRequestFields"], own);
-        assert_eq!(rig.refused(NOVA, asking(json!({field: [1]}))).await, field);
+        assert_eq!(rig.refused_field(NOVA, chat_with(json!({field: [1]}))).await, field);
     }
 }
 
@@ -223,22 +232,25 @@ async fn a_guardrail_without_a_name_leaves_the_admins_in_place() {
     let rig = rig_with(&valves).await;
     let of_header = [("X-Amzn-Bedrock-GuardrailIdentifier", " ")];
     for sent in [
-        rig.sent(NOVA, guarded("")).await,
-        rig.sent(NOVA, guarded(" ")).await,
-        rig.sent_with(&of_header, asking(json!({}))).await,
+        rig.sent_body(NOVA, guardrail_field("")).await,
+        rig.sent_body(NOVA, guardrail_field(" ")).await,
+        rig.sent_with(&of_header, chat_with(json!({}))).await,
     ] {
         assert_eq!(sent[BODY]["guardrailIdentifier"], "gr1");
     }
-    assert_eq!(rig.refused(NOVA, guarded("BAD ID!")).await, "guardrailConfig.guardrailIdentifier");
+    assert_eq!(
+        rig.refused_field(NOVA, guardrail_field("BAD ID!")).await,
+        "guardrailConfig.guardrailIdentifier"
+    );
     let latest =
-        asking(json!({BODY: {"guardrailIdentifier": "gr2", "guardrailVersion": "latest"}}));
-    assert_eq!(rig.refused(NOVA, latest).await, "guardrailConfig.guardrailVersion");
+        chat_with(json!({BODY: {"guardrailIdentifier": "gr2", "guardrailVersion": "latest"}}));
+    assert_eq!(rig.refused_field(NOVA, latest).await, "guardrailConfig.guardrailVersion");
 }
 
 #[actix_web::test]
 async fn an_id_can_say_that_the_quicker_kind_is_meant() {
     let rig = rig().await;
-    let sent = rig.sent(&format!("{NOVA}:latency-optimized"), asking(json!({}))).await;
+    let sent = rig.sent_body(&format!("{NOVA}:latency-optimized"), chat_with(json!({}))).await;
     assert_eq!(sent["performanceConfig"], json!({"latency": "optimized"}));
 }
 
@@ -246,7 +258,7 @@ async fn an_id_can_say_that_the_quicker_kind_is_meant() {
 async fn a_tier_may_come_in_bedrocks_own_words() {
     let rig = rig().await;
     for tier in [json!("flex"), json!({"type": "flex"})] {
-        let sent = rig.sent(NOVA, asking(json!({"serviceTier": tier}))).await;
+        let sent = rig.sent_body(NOVA, chat_with(json!({"serviceTier": tier}))).await;
         assert_eq!(sent["serviceTier"], json!({"type": "flex"}));
     }
 }
@@ -262,10 +274,14 @@ async fn a_guardrail_that_cannot_be_is_refused_rather_than_left_out() {
         (json!({"guardrailIdentifier": 7}), "guardrailConfig.guardrailIdentifier"),
         (json!({"guardrailVersion": "1"}), "guardrailConfig.guardrailIdentifier"),
     ] {
-        assert_eq!(rig.refused(NOVA, asking(json!({BODY: config}))).await, field, "{config}");
+        assert_eq!(
+            rig.refused_field(NOVA, chat_with(json!({BODY: config}))).await,
+            field,
+            "{config}"
+        );
     }
     let own = json!({"guardrail_identifier": "abc", "guardrail_version": "2"});
-    let sent = rig.sent(NOVA, asking(json!({"guardrail_config": own}))).await;
+    let sent = rig.sent_body(NOVA, chat_with(json!({"guardrail_config": own}))).await;
     assert_eq!(sent[BODY]["guardrailVersion"], "2");
 }
 
@@ -274,7 +290,7 @@ async fn nobody_can_say_in_the_notes_that_they_are_somebody_else() {
     let rig = rig_with(&[("user_in_metadata", "true")]).await;
     let user = json!({"id": "u1", "role": "user", "email": "m\u{fc}ller@b.c"});
     let forged = json!({"user_id": "u2", "user_role": "admin", "team": "x"});
-    let sent = rig.sent(NOVA, asking(json!({"user": user, "metadata": forged}))).await;
+    let sent = rig.sent_body(NOVA, chat_with(json!({"user": user, "metadata": forged}))).await;
     assert_eq!(
         sent["requestMetadata"],
         json!({"user_id": "u1", "user_email": "m_ller@b.c", "user_role": "user", "team": "x"})

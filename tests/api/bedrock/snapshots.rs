@@ -28,9 +28,9 @@ fn chat_of(takes_tools: bool) -> Value {
     });
     if takes_tools {
         let messages = body["messages"].as_array_mut().unwrap();
-        let calls = json!([called("call_1", "weather", r#"{"city": "Paris"}"#)]);
+        let calls = json!([tool_call("call_1", "weather", r#"{"city": "Paris"}"#)]);
         messages.push(json!({"role": "assistant", "content": null, "tool_calls": calls}));
-        messages.push(result("call_1", "rain"));
+        messages.push(tool_result("call_1", "rain"));
         messages
             .push(json!({"role": "user", "content": [{"type": "text", "text": "And in Rome?"}]}));
         body["tools"] = json!([tool("weather")]);
@@ -43,7 +43,7 @@ fn chat_of(takes_tools: bool) -> Value {
 async fn converse_gets_a_chat_in_the_form_of_each_family() {
     let rig = rig().await;
     for (name, model, takes_tools) in MODELS {
-        let body = rig.sent(model, chat_of(takes_tools)).await;
+        let body = rig.sent_body(model, chat_of(takes_tools)).await;
         assert_json_snapshot!(name, body);
     }
 }
@@ -56,7 +56,7 @@ async fn converse_gets_reasoning_in_the_form_of_each_family() {
         ("reasoning-claude-opus-4-8", OPUS_4_8),
         ("reasoning-nova-2-lite", NOVA_2),
     ] {
-        let body = rig.sent(model, asking(json!({"reasoning_effort": "medium"}))).await;
+        let body = rig.sent_body(model, chat_with(json!({"reasoning_effort": "medium"}))).await;
         assert_json_snapshot!(name, body);
     }
 }

@@ -11,13 +11,13 @@ fn every_claude() -> Vec<FoundationModel> {
 
 /// The way in which Claude of an id thinks (`docs/reference/bedrock.md`, "Model families").
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Way {
+enum ThinkingMode {
     No,
     Budget,
     Adaptive { xhigh: bool, always: bool },
 }
 
-fn way(id: &str) -> Way {
+fn thinking_mode(id: &str) -> ThinkingMode {
     let is = |names: &[&str]| is_claude(id, names);
     if is(&[
         "3-7",
@@ -28,13 +28,16 @@ fn way(id: &str) -> Way {
         "sonnet-4-5",
         "opus-4-5",
     ]) {
-        Way::Budget
+        ThinkingMode::Budget
     } else if is(&["3-", "instant", "v1", "v2"]) {
-        Way::No
+        ThinkingMode::No
     } else if is(&["sonnet-4-6", "opus-4-6"]) {
-        Way::Adaptive { xhigh: false, always: false }
+        ThinkingMode::Adaptive { xhigh: false, always: false }
     } else {
-        Way::Adaptive { xhigh: true, always: is(&["fable", "mythos", "opus-5-5", "sonnet-5-5"]) }
+        ThinkingMode::Adaptive {
+            xhigh: true,
+            always: is(&["fable", "mythos", "opus-5-5", "sonnet-5-5"]),
+        }
     }
 }
 
@@ -58,14 +61,15 @@ async fn every_claude_is_asked_for_an_effort_in_its_way() {
             ("xhigh", 8192, "xhigh"),
             ("max", 16384, "max"),
         ] {
-            let sent = rig.sent(&model.id, asking(json!({"reasoning_effort": effort}))).await;
-            let (fields, most) = match way(&model.id) {
-                Way::No => (Value::Null, Value::Null),
-                Way::Budget => (budget(tokens), json!(tokens + 4096)),
-                Way::Adaptive { xhigh: false, .. } if word == "xhigh" => {
+            let sent =
+                rig.sent_body(&model.id, chat_with(json!({"reasoning_effort": effort}))).await;
+            let (fields, most) = match thinking_mode(&model.id) {
+                ThinkingMode::No => (Value::Null, Value::Null),
+                ThinkingMode::Budget => (budget(tokens), json!(tokens + 4096)),
+                ThinkingMode::Adaptive { xhigh: false, .. } if word == "xhigh" => {
                     (adaptive("high"), Value::Null)
                 }
-                Way::Adaptive { .. } => (adaptive(word), Value::Null),
+                ThinkingMode::Adaptive { .. } => (adaptive(word), Value::Null),
             };
             assert_eq!(sent[FIELDS], fields, "{} {effort}", model.id);
             assert_eq!(sent["inferenceConfig"]["maxTokens"], most, "{} {effort}", model.id);
@@ -84,8 +88,10 @@ async fn every_claude_is_asked_for_an_effort_in_its_way() {
 async fn every_claude_is_told_not_to_think_in_its_way() {
     let rig = rig().await;
     for model in every_claude() {
-        let fields = match way(&model.id) {
-            Way::Adaptive { always: false, .. } => json!({"thinking": {"type": "disabled"}}),
+        let fields = match thinking_mode(&model.id) {
+            ThinkingMode::Adaptive { always: false, .. } => {
+                json!({"thinking": {"type": "disabled"}})
+            }
             _ => Value::Null,
         };
         for wish in [
@@ -93,10 +99,15 @@ async fn every_claude_is_told_not_to_think_in_its_way() {
             json!({"thinking": {"type": "disabled"}}),
             json!({"reasoning": {"enabled": false}}),
         ] {
-            assert_eq!(rig.sent(&model.id, asking(wish)).await[FIELDS], fields, "{}", model.id);
+            assert_eq!(
+                rig.sent_body(&model.id, chat_with(wish)).await[FIELDS],
+                fields,
+                "{}",
+                model.id
+            );
         }
         assert_eq!(
-            rig.sent(&model.id, asking(json!({}))).await[FIELDS],
+            rig.sent_body(&model.id, chat_with(json!({}))).await[FIELDS],
             Value::Null,
             "{}",
             model.id
@@ -111,10 +122,10 @@ async fn every_claude_understands_its_own_field_in_the_older_and_in_the_newer_fo
     let enabled =
         json!({"thinking": {"type": "enabled", "budget_tokens": 3000}, "max_tokens": 9000});
     for model in every_claude() {
-        let of = |older: Value, newer: Value| match way(&model.id) {
-            Way::No => Value::Null,
-            Way::Budget => older,
-            Way::Adaptive { .. } => newer,
+        let of = |older: Value, newer: Value| match thinking_mode(&model.id) {
+            ThinkingMode::No => Value::Null,
+            ThinkingMode::Budget => older,
+            ThinkingMode::Adaptive { .. } => newer,
         };
         let nested = json!({"extra_body": enabled});
         let renamed = json!({"reasoning_config": enabled["thinking"], "max_tokens": 9000});
@@ -128,7 +139,7 @@ async fn every_claude_understands_its_own_field_in_the_older_and_in_the_newer_fo
             ),
         ] {
             assert_eq!(
-                rig.sent(&model.id, asking(wish.clone())).await[FIELDS],
+                rig.sent_body(&model.id, chat_with(wish.clone())).await[FIELDS],
                 fields,
                 "{} {wish}",
                 model.id
@@ -142,8 +153,9 @@ async fn every_claude_understands_its_own_field_in_the_older_and_in_the_newer_fo
 async fn claude_that_thinks_gets_no_sampler_that_hinders_it() {
     let rig = rig().await;
     let samplers = json!({"temperature": 0.3, "top_p": 0.5, "top_k": 5, "reasoning_effort": "low"});
-    for model in every_claude().iter().filter(|model| way(&model.id) != Way::No) {
-        let sent = rig.sent(&model.id, asking(samplers.clone())).await;
+    for model in every_claude().iter().filter(|model| thinking_mode(&model.id) != ThinkingMode::No)
+    {
+        let sent = rig.sent_body(&model.id, chat_with(samplers.clone())).await;
         for name in ["temperature", "topP"] {
             assert_eq!(sent["inferenceConfig"][name], Value::Null, "{}", model.id);
         }
@@ -164,11 +176,11 @@ async fn a_budget_is_at_least_1024_and_less_than_all_that_may_be_said() {
             json!(2999),
         ),
     ] {
-        let sent = rig.sent(SONNET_3_7, asking(wish.clone())).await;
+        let sent = rig.sent_body(SONNET_3_7, chat_with(wish.clone())).await;
         assert_eq!(sent[FIELDS]["thinking"]["budget_tokens"], tokens, "{wish}");
     }
     let small = json!({"thinking": {"type": "enabled", "budget_tokens": 2000}, "max_tokens": 500});
-    assert_eq!(rig.refused(SONNET_3_7, asking(small)).await, "max_tokens");
+    assert_eq!(rig.refused_field(SONNET_3_7, chat_with(small)).await, "max_tokens");
 }
 
 #[actix_web::test]
@@ -198,12 +210,12 @@ async fn other_families_are_asked_for_an_effort_each_in_its_way() {
             ("high", Some("high")),
             ("max", Some("high")),
         ] {
-            let sent = rig.sent(model, asking(json!({"reasoning_effort": effort}))).await;
+            let sent = rig.sent_body(model, chat_with(json!({"reasoning_effort": effort}))).await;
             assert_eq!(sent[FIELDS], word.map_or(Value::Null, of), "{model} {effort}");
         }
     }
     for model in [NOVA, LLAMA, "us.deepseek.r1-v1:0", "mistral.mistral-large-2407-v1:0"] {
-        let sent = rig.sent(model, asking(json!({"reasoning_effort": "high"}))).await;
+        let sent = rig.sent_body(model, chat_with(json!({"reasoning_effort": "high"}))).await;
         assert_eq!(sent[FIELDS], Value::Null, "{model}");
     }
     assert_eq!(refusals(&rig.bedrock), [""; 0]);
@@ -213,21 +225,21 @@ async fn other_families_are_asked_for_an_effort_each_in_its_way() {
 async fn nova_that_thinks_hard_is_left_to_itself() {
     let rig = rig().await;
     let wish = |effort: &str| {
-        asking(
+        chat_with(
             json!({"reasoning_effort": effort, "temperature": 0.3, "top_p": 0.5, "max_tokens": 900}),
         )
     };
-    assert_eq!(rig.sent(NOVA_2, wish("high")).await["inferenceConfig"], Value::Null);
+    assert_eq!(rig.sent_body(NOVA_2, wish("high")).await["inferenceConfig"], Value::Null);
     let config = json!({"maxTokens": 900, "temperature": 0.3, "topP": 0.5});
-    assert_eq!(rig.sent(NOVA_2, wish("low")).await["inferenceConfig"], config);
+    assert_eq!(rig.sent_body(NOVA_2, wish("low")).await["inferenceConfig"], config);
 }
 
 #[actix_web::test]
 async fn grok_that_thinks_gets_no_samplers() {
     let rig = rig().await;
-    let wish = |effort: &str| asking(json!({"reasoning_effort": effort, "temperature": 0.3}));
-    assert_eq!(rig.sent("xai.grok-4.7", wish("low")).await["inferenceConfig"], Value::Null);
-    let config = rig.sent("xai.grok-4.7", wish("none")).await["inferenceConfig"].clone();
+    let wish = |effort: &str| chat_with(json!({"reasoning_effort": effort, "temperature": 0.3}));
+    assert_eq!(rig.sent_body("xai.grok-4.7", wish("low")).await["inferenceConfig"], Value::Null);
+    let config = rig.sent_body("xai.grok-4.7", wish("none")).await["inferenceConfig"].clone();
     assert_eq!(config, json!({"temperature": 0.3}));
 }
 
@@ -240,12 +252,12 @@ async fn words_that_are_no_effort_are_refused() {
         (json!({"thinking": {"type": "maybe"}}), "thinking.type"),
         (json!({"thinking": {"type": "enabled", "budget_tokens": "x"}}), "thinking.budget_tokens"),
     ] {
-        assert_eq!(rig.refused(SONNET_4_5, asking(wish)).await, field);
+        assert_eq!(rig.refused_field(SONNET_4_5, chat_with(wish)).await, field);
     }
 }
 
 /// Returns a question that Claude thinks about with a tool at hand.
-fn pondered(messages: &[Value]) -> Value {
+fn chat_after_reasoning(messages: &[Value]) -> Value {
     json!({"messages": messages, "tools": [tool("weather")], "reasoning_effort": "low"})
 }
 
@@ -261,14 +273,14 @@ async fn signed_reasoning_comes_back_before_text_and_calls_through_a_loop_of_too
                 .redacted(b"hidden")
                 .text(["I look."]);
             rig.script(answer.tool(&format!("call_{step}"), "weather", ["{}"]));
-            let answered = rig.ask(model, pondered(&messages)).await;
+            let answered = rig.ask(model, chat_after_reasoning(&messages)).await;
             assert_eq!(answered.status, 200, "{}", answered.text);
             let message = answered.json["choices"][0]["message"].clone();
             assert_eq!(message["reasoning_content"], thought);
             messages.push(message);
-            messages.push(result(&format!("call_{step}"), "rain"));
+            messages.push(tool_result(&format!("call_{step}"), "rain"));
         }
-        let sent = rig.sent(model, pondered(&messages)).await;
+        let sent = rig.sent_body(model, chat_after_reasoning(&messages)).await;
         for step in 0..3 {
             let content = &sent["messages"][1 + 2 * step]["content"];
             let signed =
@@ -303,10 +315,10 @@ async fn signed_reasoning_comes_back_in_every_shape_that_clients_send() {
         json!({"role": "assistant", "content": "Well.", "reasoning_details": details, "thinking_blocks": blocks, "reasoning_content": thought}),
         json!({"role": "assistant", "content": parts}),
     ] {
-        let body = conversation(
+        let body = chat_of_messages(
             json!([{"role": "user", "content": "?"}, message, {"role": "user", "content": "More"}]),
         );
-        let sent = rig.sent(SONNET_4_5, body.clone()).await;
+        let sent = rig.sent_body(SONNET_4_5, body.clone()).await;
         assert_eq!(
             sent["messages"][1]["content"],
             json!([
@@ -316,7 +328,7 @@ async fn signed_reasoning_comes_back_in_every_shape_that_clients_send() {
             ])
         );
         for model in [NOVA_2, "openai.gpt-oss-20b-1:0", "us.deepseek.r1-v1:0"] {
-            let sent = rig.sent(model, body.clone()).await;
+            let sent = rig.sent_body(model, body.clone()).await;
             assert_eq!(sent["messages"][1]["content"], json!([{"text": "Well."}]), "{model}");
         }
     }
@@ -331,10 +343,10 @@ async fn reasoning_that_is_not_signed_or_anothers_is_left_out() {
         json!({"role": "assistant", "content": "Well.", "thinking_blocks": [{"type": "thinking", "thinking": "hm", "signature": ""}]}),
         json!({"role": "assistant", "content": "Well.", "reasoning_details": [{"type": "reasoning.text", "text": "hm", "signature": "s", "format": "google-gemini-v1"}]}),
     ] {
-        let body = conversation(
+        let body = chat_of_messages(
             json!([{"role": "user", "content": "?"}, message, {"role": "user", "content": "More"}]),
         );
-        let sent = rig.sent(SONNET_4_5, body).await;
+        let sent = rig.sent_body(SONNET_4_5, body).await;
         assert_eq!(sent["messages"][1]["content"], json!([{"text": "Well."}]));
     }
 }
@@ -344,11 +356,11 @@ async fn claude_with_a_budget_does_not_think_on_in_a_loop_whose_reasoning_is_los
     let rig = rig().await;
     let lost = [
         json!({"role": "user", "content": "Weather?"}),
-        json!({"role": "assistant", "content": null, "tool_calls": [called("a", "weather", "{}")]}),
-        result("a", "rain"),
+        json!({"role": "assistant", "content": null, "tool_calls": [tool_call("a", "weather", "{}")]}),
+        tool_result("a", "rain"),
     ];
-    assert_eq!(rig.sent(SONNET_4_5, pondered(&lost)).await[FIELDS], Value::Null);
-    assert_eq!(rig.sent(OPUS_4_8, pondered(&lost)).await[FIELDS], adaptive("low"));
+    assert_eq!(rig.sent_body(SONNET_4_5, chat_after_reasoning(&lost)).await[FIELDS], Value::Null);
+    assert_eq!(rig.sent_body(OPUS_4_8, chat_after_reasoning(&lost)).await[FIELDS], adaptive("low"));
     let over = [
         &lost[..],
         &[
@@ -357,7 +369,7 @@ async fn claude_with_a_budget_does_not_think_on_in_a_loop_whose_reasoning_is_los
         ],
     ]
     .concat();
-    assert_eq!(rig.sent(SONNET_4_5, pondered(&over)).await[FIELDS], budget(1024));
+    assert_eq!(rig.sent_body(SONNET_4_5, chat_after_reasoning(&over)).await[FIELDS], budget(1024));
 }
 
 #[actix_web::test]
@@ -371,14 +383,14 @@ async fn betas_are_those_that_the_request_names_and_the_admin_allows() {
         for fields in
             [json!({"anthropic_beta": betas}), json!({"extra_body": {"anthropic_beta": betas}})]
         {
-            let sent = rig.sent(SONNET_4_5, asking(fields.clone())).await;
+            let sent = rig.sent_body(SONNET_4_5, chat_with(fields.clone())).await;
             assert_eq!(sent[FIELDS], json!({"anthropic_beta": [thinking, context]}));
-            assert_eq!(rig.sent(NOVA, asking(fields)).await[FIELDS], Value::Null);
+            assert_eq!(rig.sent_body(NOVA, chat_with(fields)).await[FIELDS], Value::Null);
         }
     }
     let strict = rig_with(&[("anthropic_betas", context)]).await;
     let fields = json!({"anthropic_beta": [thinking, context]});
-    let sent = strict.sent(SONNET_4_5, asking(fields)).await;
+    let sent = strict.sent_body(SONNET_4_5, chat_with(fields)).await;
     assert_eq!(sent[FIELDS], json!({"anthropic_beta": [context]}));
 }
 
@@ -387,6 +399,6 @@ async fn claude_counts_the_tokens_that_it_has_thought_with() {
     let rig = rig().await;
     let fields = json!({"usage": {"output_tokens_details": {"thinking_tokens": 5}}});
     rig.script(ModelAnswer::with_text(["x"]).response_fields(fields));
-    let answered = rig.ask(SONNET_4_5, asking(json!({"reasoning_effort": "low"}))).await.json;
+    let answered = rig.ask(SONNET_4_5, chat_with(json!({"reasoning_effort": "low"}))).await.json;
     assert_eq!(answered["usage"]["completion_tokens_details"]["reasoning_tokens"], 5);
 }

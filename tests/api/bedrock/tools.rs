@@ -9,18 +9,18 @@ fn specs(sent: &Value) -> Vec<&Value> {
 }
 
 /// Returns a chat with tools by these names, and these fields beside them.
-fn offering(names: &[&str], fields: Value) -> Value {
-    let mut body = asking(fields);
+fn chat_with_tools(names: &[&str], fields: Value) -> Value {
+    let mut body = chat_with(fields);
     body["tools"] = names.iter().map(|name| tool(name)).collect();
     body
 }
 
 /// Returns a chat in which `weather` has been called and has answered.
 fn history() -> Value {
-    conversation(json!([
+    chat_of_messages(json!([
         {"role": "user", "content": "Weather?"},
-        {"role": "assistant", "content": "I look.", "tool_calls": [called("a", "weather", r#"{"city":"Ulm"}"#)]},
-        result("a", "rain"),
+        {"role": "assistant", "content": "I look.", "tool_calls": [tool_call("a", "weather", r#"{"city":"Ulm"}"#)]},
+        tool_result("a", "rain"),
     ]))
 }
 
@@ -34,8 +34,8 @@ fn contents(sent: &Value, turn: usize) -> Vec<Value> {
 async fn a_name_that_bedrock_does_not_take_goes_out_under_another_and_comes_back_as_it_was() {
     let rig = rig().await;
     let name = format!("server.{}", "long_".repeat(17));
-    let body = offering(&[&name], json!({}));
-    let sent = rig.sent(HAIKU_3, body.clone()).await;
+    let body = chat_with_tools(&[&name], json!({}));
+    let sent = rig.sent_body(HAIKU_3, body.clone()).await;
     let fitted = specs(&sent)[0]["name"].as_str().unwrap().to_owned();
     assert!(fitted.len() <= 64 && !fitted.contains('.'), "{fitted}");
     for streamed in [false, true] {
@@ -55,13 +55,13 @@ async fn a_name_that_bedrock_does_not_take_goes_out_under_another_and_comes_back
 #[actix_web::test]
 async fn a_history_with_odd_names_and_ids_is_told_under_those_that_fit() {
     let rig = rig().await;
-    let mut body = offering(&["my.tool"], json!({}));
+    let mut body = chat_with_tools(&["my.tool"], json!({}));
     body["messages"] = json!([
         {"role": "user", "content": "?"},
-        {"role": "assistant", "content": null, "tool_calls": [called("odd id/ä", "my.tool", "{}")]},
-        result("odd id/ä", "x"),
+        {"role": "assistant", "content": null, "tool_calls": [tool_call("odd id/ä", "my.tool", "{}")]},
+        tool_result("odd id/ä", "x"),
     ]);
-    let sent = rig.sent(HAIKU_3, body).await;
+    let sent = rig.sent_body(HAIKU_3, body).await;
     let call = &sent["messages"][1]["content"][0]["toolUse"];
     assert_eq!(call["name"], specs(&sent)[0]["name"]);
     assert_eq!(sent["messages"][2]["content"][0]["toolResult"]["toolUseId"], call["toolUseId"]);
@@ -87,7 +87,7 @@ async fn a_tool_is_told_with_what_bedrock_takes_of_it() {
         ),
     ] {
         let tools = json!([{"type": "function", "function": function}]);
-        let sent = rig.sent(HAIKU_3, asking(json!({"tools": tools}))).await;
+        let sent = rig.sent_body(HAIKU_3, chat_with(json!({"tools": tools}))).await;
         assert_eq!(*specs(&sent)[0], spec);
     }
 }
@@ -109,16 +109,16 @@ async fn a_schema_keeps_the_order_of_its_keys_and_its_numbers_as_they_were_writt
 #[actix_web::test]
 async fn tools_that_have_no_name_or_no_schema_of_an_object_are_refused_with_their_place() {
     let rig = rig().await;
-    let second = |second: Value| asking(json!({"tools": [tool("a"), second]}));
+    let second = |second: Value| chat_with(json!({"tools": [tool("a"), second]}));
     let function = |function: Value| second(json!({"type": "function", "function": function}));
     for (body, field) in [
         (function(json!({"name": ""})), "tools[1].function.name"),
         (function(json!({"name": "b", "parameters": "none"})), "tools[1].function.parameters"),
         (second(json!({"type": "web_search"})), "tools[1].type"),
         (second(json!({"type": "function", "name": " "})), "tools[1].name"),
-        (asking(json!({"functions": [{"name": "a"}, {"name": ""}]})), "functions[1].name"),
+        (chat_with(json!({"functions": [{"name": "a"}, {"name": ""}]})), "functions[1].name"),
     ] {
-        assert_eq!(rig.refused(HAIKU_3, body.clone()).await, field, "{body}");
+        assert_eq!(rig.refused_field(HAIKU_3, body.clone()).await, field, "{body}");
     }
 }
 
@@ -128,14 +128,14 @@ async fn no_tools_at_all_leave_no_trace() {
     for fields in
         [json!({"tools": []}), json!({"tools": null}), json!({"tools": [], "tool_choice": "auto"})]
     {
-        assert_eq!(rig.sent(HAIKU_3, asking(fields)).await["toolConfig"], Value::Null);
+        assert_eq!(rig.sent_body(HAIKU_3, chat_with(fields)).await["toolConfig"], Value::Null);
     }
 }
 
 #[actix_web::test]
 async fn a_tool_that_stands_twice_is_told_once() {
     let rig = rig().await;
-    let sent = rig.sent(HAIKU_3, offering(&["a", "b", "a"], json!({}))).await;
+    let sent = rig.sent_body(HAIKU_3, chat_with_tools(&["a", "b", "a"], json!({}))).await;
     let names: Vec<_> = specs(&sent).into_iter().map(|spec| spec["name"].clone()).collect();
     assert_eq!(names, ["a", "b"]);
 }
@@ -154,8 +154,12 @@ async fn a_choice_is_passed_on_in_each_of_its_forms() {
         (json!({"type": "any"}), json!({"any": {}})),
         (json!({"type": "auto"}), Value::Null),
     ] {
-        let body = offering(&["a", "b"], json!({"tool_choice": choice}));
-        assert_eq!(rig.sent(HAIKU_3, body).await["toolConfig"]["toolChoice"], sent, "{choice}");
+        let body = chat_with_tools(&["a", "b"], json!({"tool_choice": choice}));
+        assert_eq!(
+            rig.sent_body(HAIKU_3, body).await["toolConfig"]["toolChoice"],
+            sent,
+            "{choice}"
+        );
     }
     let unknown = json!({"type": "function", "function": {"name": "c"}});
     for (choice, field) in [
@@ -163,8 +167,8 @@ async fn a_choice_is_passed_on_in_each_of_its_forms() {
         (json!(7), "tool_choice"),
         (unknown, "tool_choice.function.name"),
     ] {
-        let body = offering(&["a", "b"], json!({"tool_choice": choice}));
-        assert_eq!(rig.refused(HAIKU_3, body).await, field, "{choice}");
+        let body = chat_with_tools(&["a", "b"], json!({"tool_choice": choice}));
+        assert_eq!(rig.refused_field(HAIKU_3, body).await, field, "{choice}");
     }
 }
 
@@ -182,7 +186,8 @@ async fn a_choice_is_left_to_families_that_cannot_be_made_to_call() {
         "anthropic.claude-opus-5-5",
         "anthropic.claude-sonnet-5-5",
     ] {
-        let sent = rig.sent(model, offering(&["a"], json!({"tool_choice": "required"}))).await;
+        let sent =
+            rig.sent_body(model, chat_with_tools(&["a"], json!({"tool_choice": "required"}))).await;
         assert_eq!(sent["toolConfig"]["toolChoice"], Value::Null, "{model}");
     }
 }
@@ -192,7 +197,7 @@ async fn claude_that_thinks_is_not_made_to_call() {
     let rig = rig().await;
     for model in [SONNET_3_7, SONNET_4_5, "anthropic.claude-opus-4-6-v1", OPUS_4_8] {
         let fields = json!({"tool_choice": "required", "reasoning_effort": "low"});
-        let sent = rig.sent(model, offering(&["a"], fields)).await;
+        let sent = rig.sent_body(model, chat_with_tools(&["a"], fields)).await;
         assert_eq!(sent["toolConfig"]["toolChoice"], Value::Null, "{model}");
     }
 }
@@ -215,8 +220,8 @@ async fn only_the_tools_that_are_allowed_go_out() {
             json!({"any": {}}),
         ),
     ] {
-        let body = offering(&["a", "b", "c"], json!({"tool_choice": choice}));
-        let body = rig.sent(HAIKU_3, body).await;
+        let body = chat_with_tools(&["a", "b", "c"], json!({"tool_choice": choice}));
+        let body = rig.sent_body(HAIKU_3, body).await;
         assert_eq!(specs(&body).len(), 1);
         assert_eq!(specs(&body)[0]["name"], "b");
         assert_eq!(body["toolConfig"]["toolChoice"], sent);
@@ -229,8 +234,8 @@ async fn only_the_tools_that_are_allowed_go_out() {
         ),
     ] {
         let choice = json!({"type": "allowed_tools", "allowed_tools": allowed});
-        let body = offering(&["a"], json!({"tool_choice": choice}));
-        assert_eq!(rig.refused(HAIKU_3, body).await, field);
+        let body = chat_with_tools(&["a"], json!({"tool_choice": choice}));
+        assert_eq!(rig.refused_field(HAIKU_3, body).await, field);
     }
 }
 
@@ -242,18 +247,18 @@ async fn claude_is_told_to_call_one_tool_at_a_time() {
         (json!("required"), json!({"disable_parallel_tool_use": true})),
     ] {
         let fields = json!({"parallel_tool_calls": false, "tool_choice": choice});
-        let body = rig.sent(SONNET_4_5, offering(&["a"], fields)).await;
+        let body = rig.sent_body(SONNET_4_5, chat_with_tools(&["a"], fields)).await;
         assert_eq!(body["additionalModelRequestFields"]["tool_choice"], sent);
     }
     let fields = json!({"parallel_tool_calls": true});
-    let body = rig.sent(SONNET_4_5, offering(&["a"], fields)).await;
+    let body = rig.sent_body(SONNET_4_5, chat_with_tools(&["a"], fields)).await;
     assert_eq!(body["additionalModelRequestFields"], Value::Null);
 }
 
 #[actix_web::test]
 async fn of_other_families_only_the_first_call_is_told_if_one_is_wanted() {
     let rig = rig().await;
-    let body = offering(&["a", "b"], json!({"parallel_tool_calls": false}));
+    let body = chat_with_tools(&["a", "b"], json!({"parallel_tool_calls": false}));
     for model in [HAIKU_3, NOVA, LLAMA] {
         for streamed in [false, true] {
             rig.script(ModelAnswer::new().tool("1", "a", ["{}"]).tool("2", "b", ["{}"]));
@@ -275,19 +280,19 @@ async fn of_other_families_only_the_first_call_is_told_if_one_is_wanted() {
 #[actix_web::test]
 async fn results_stand_first_in_the_order_of_their_calls_each_once() {
     let rig = rig().await;
-    let mut body = offering(&["weather", "time"], json!({}));
+    let mut body = chat_with_tools(&["weather", "time"], json!({}));
     body["messages"] = json!([
         {"role": "user", "content": "?"},
         {"role": "assistant", "content": null, "tool_calls": [
-            called("c0", "weather", r#"{"z":1,"a":2.0}"#), called("c1", "time", ""), called("c2", "time", "odd"), called("c3", "time", r#"{"a":1}{"b":2}"#),
+            tool_call("c0", "weather", r#"{"z":1,"a":2.0}"#), tool_call("c1", "time", ""), tool_call("c2", "time", "odd"), tool_call("c3", "time", r#"{"a":1}{"b":2}"#),
         ]},
-        result("c1", ""),
-        result("c0", r#"{"rain": true}"#),
-        result("c0", "again"),
-        result("nobody", "lost"),
+        tool_result("c1", ""),
+        tool_result("c0", r#"{"rain": true}"#),
+        tool_result("c0", "again"),
+        tool_result("nobody", "lost"),
         {"role": "user", "content": "And?"},
     ]);
-    let sent = rig.sent(HAIKU_3, body).await;
+    let sent = rig.sent_body(HAIKU_3, body).await;
     let inputs: Vec<_> =
         contents(&sent, 1).into_iter().map(|b| b["toolUse"]["input"].clone()).collect();
     assert_eq!(inputs, [json!({"z": 1, "a": 2.0}), json!({}), json!({}), json!({"a": 1})]);
@@ -308,14 +313,14 @@ async fn results_stand_first_in_the_order_of_their_calls_each_once() {
 #[actix_web::test]
 async fn ids_that_come_again_are_told_apart() {
     let rig = rig().await;
-    let mut body = offering(&["time"], json!({}));
+    let mut body = chat_with_tools(&["time"], json!({}));
     let round = [
-        json!({"role": "assistant", "tool_calls": [called("call_0", "time", "{}")]}),
-        result("call_0", "noon"),
+        json!({"role": "assistant", "tool_calls": [tool_call("call_0", "time", "{}")]}),
+        tool_result("call_0", "noon"),
     ];
     let question = json!({"role": "user", "content": "?"});
     body["messages"] = std::iter::once(question).chain(round.clone()).chain(round).collect();
-    let sent = rig.sent(NOVA, body).await;
+    let sent = rig.sent_body(NOVA, body).await;
     for (turn, id) in [(1, "call_0"), (3, "call_0_2")] {
         assert_eq!(contents(&sent, turn)[0]["toolUse"]["toolUseId"], id);
         assert_eq!(contents(&sent, turn + 1)[0]["toolResult"]["toolUseId"], id);
@@ -327,7 +332,7 @@ async fn a_call_without_its_result_at_the_end_is_answered_in_its_place() {
     let rig = rig().await;
     let mut body = history();
     body["messages"].as_array_mut().unwrap().pop();
-    let sent = rig.sent(HAIKU_3, body).await;
+    let sent = rig.sent_body(HAIKU_3, body).await;
     assert_eq!(contents(&sent, 2)[0]["toolResult"]["status"], "error");
 }
 
@@ -337,7 +342,7 @@ async fn a_history_with_calls_brings_their_tools_even_if_the_client_does_not() {
     for fields in [json!({}), json!({"tools": []}), json!({"tools": null})] {
         let mut body = history();
         body["tools"] = fields["tools"].clone();
-        let sent = rig.sent(HAIKU_3, body).await;
+        let sent = rig.sent_body(HAIKU_3, body).await;
         assert_eq!(specs(&sent)[0]["name"], "weather");
         assert_eq!(sent["toolConfig"]["toolChoice"], Value::Null);
     }
@@ -346,34 +351,34 @@ async fn a_history_with_calls_brings_their_tools_even_if_the_client_does_not() {
 #[actix_web::test]
 async fn a_family_without_tools_reads_a_history_of_calls_in_words() {
     let rig = rig().await;
-    let sent = rig.sent("us.deepseek.r1-v1:0", history()).await;
+    let sent = rig.sent_body("us.deepseek.r1-v1:0", history()).await;
     assert_eq!(sent["toolConfig"], Value::Null);
     let said = [
         json!({"text": "I look."}),
         json!({"text": r#"I called the tool `weather` with {"city":"Ulm"}"#}),
     ];
     assert_eq!(contents(&sent, 1), said);
-    let body = offering(&["weather"], json!({}));
-    assert_eq!(rig.refused("us.deepseek.r1-v1:0", body).await, "tools");
+    let body = chat_with_tools(&["weather"], json!({}));
+    assert_eq!(rig.refused_field("us.deepseek.r1-v1:0", body).await, "tools");
 }
 
 #[actix_web::test]
 async fn tools_are_left_out_where_none_are_taken_if_the_admin_wants_it_so() {
     let rig = rig_with(&[("drop_tools", "true")]).await;
-    let body = offering(&["weather"], json!({"tool_choice": "required"}));
-    assert_eq!(rig.sent(MISTRAL_7B, body).await["toolConfig"], Value::Null);
+    let body = chat_with_tools(&["weather"], json!({"tool_choice": "required"}));
+    assert_eq!(rig.sent_body(MISTRAL_7B, body).await["toolConfig"], Value::Null);
 }
 
 #[actix_web::test]
 async fn forbidden_tools_are_left_out_unless_the_history_has_calls() {
     let rig = rig().await;
-    let body = offering(&["weather"], json!({"tool_choice": "none"}));
-    assert_eq!(rig.sent(HAIKU_3, body).await["toolConfig"], Value::Null);
+    let body = chat_with_tools(&["weather"], json!({"tool_choice": "none"}));
+    assert_eq!(rig.sent_body(HAIKU_3, body).await["toolConfig"], Value::Null);
 
     let mut body = history();
     body["tools"] = json!([tool("weather")]);
     body["tool_choice"] = "none".into();
-    let sent = rig.sent(HAIKU_3, body.clone()).await;
+    let sent = rig.sent_body(HAIKU_3, body.clone()).await;
     assert_eq!(specs(&sent).len(), 1);
     assert_eq!(sent["toolConfig"]["toolChoice"], Value::Null);
     assert_eq!(sent["system"], json!([{"text": "Do not call any tool now: answer in words."}]));
@@ -408,7 +413,7 @@ async fn functions_of_older_clients_are_tools() {
         "functions": [function],
         "function_call": {"name": "time"},
     });
-    let sent = rig.sent(HAIKU_3, body).await;
+    let sent = rig.sent_body(HAIKU_3, body).await;
     assert_eq!(specs(&sent)[0]["description"], "Tells it.");
     assert_eq!(sent["toolConfig"]["toolChoice"], json!({"tool": {"name": "time"}}));
     let id = &sent["messages"][1]["content"][0]["toolUse"]["toolUseId"];
@@ -427,7 +432,7 @@ async fn tools_in_the_shapes_of_other_apis_are_taken() {
         json!({"type": "custom", "name": "f", "description": "Does.", "input_schema": schema}),
         json!({"name": "f", "description": "Does.", "input_schema": schema}),
     ] {
-        let sent = rig.sent(HAIKU_3, asking(json!({"tools": [tool]}))).await;
+        let sent = rig.sent_body(HAIKU_3, chat_with(json!({"tools": [tool]}))).await;
         let spec = json!({"name": "f", "description": "Does.", "inputSchema": {"json": schema}});
         assert_eq!(*specs(&sent)[0], spec);
     }
@@ -448,7 +453,7 @@ async fn strict_tools_are_strict_where_the_family_takes_it() {
         (NOVA, Value::Null),
         ("openai.gpt-6-sol", Value::Null),
     ] {
-        let body = rig.sent(model, asking(json!({"tools": [strict]}))).await;
+        let body = rig.sent_body(model, chat_with(json!({"tools": [strict]}))).await;
         assert_eq!(specs(&body)[0]["strict"], sent, "{model}");
     }
 }
@@ -459,8 +464,8 @@ async fn families_that_do_not_stream_tools_are_asked_whole_and_told_step_by_step
     for model in [LLAMA, "meta.llama3-1-8b-instruct-v1:0", "ai21.jamba-1-5-large-v1:0"] {
         let before = chats(&rig.bedrock).len();
         rig.script(ModelAnswer::with_text(["I look."]).tool("t", "a", [r#"{"city":"Ulm"}"#]));
-        let chunks = rig.chunks(model, offering(&["a"], json!({}))).await;
-        rig.chunks(model, asking(json!({}))).await;
+        let chunks = rig.chunks(model, chat_with_tools(&["a"], json!({}))).await;
+        rig.chunks(model, chat_with(json!({}))).await;
         let operations: Vec<_> = chats(&rig.bedrock)
             .into_iter()
             .skip(before)
@@ -477,15 +482,15 @@ async fn families_that_do_not_stream_tools_are_asked_whole_and_told_step_by_step
 async fn a_model_that_ends_its_turn_after_a_call_has_called() {
     let rig = rig().await;
     rig.script(ModelAnswer::new().tool("t", "a", ["{}"]).stop("end_turn"));
-    let answered = rig.ask(NOVA, offering(&["a"], json!({}))).await.json;
+    let answered = rig.ask(NOVA, chat_with_tools(&["a"], json!({}))).await.json;
     assert_eq!(answered["choices"][0]["finish_reason"], "tool_calls");
 }
 
 #[actix_web::test]
 async fn tools_in_whatever_shape_are_told_once_and_checked_alike() {
     let rig = rig().await;
-    let twice = asking(json!({"functions": [{"name": "a"}, {"name": "a"}]}));
-    let sent = rig.sent(NOVA, twice).await;
+    let twice = chat_with(json!({"functions": [{"name": "a"}, {"name": "a"}]}));
+    let sent = rig.sent_body(NOVA, twice).await;
     assert_eq!(sent["toolConfig"]["tools"].as_array().unwrap().len(), 1);
     for (tools, field) in [
         (
@@ -495,7 +500,7 @@ async fn tools_in_whatever_shape_are_told_once_and_checked_alike() {
         (json!({"tools": [{"name": "a", "input_schema": 5}]}), "tools[0].input_schema"),
         (json!({"functions": [{"name": "a", "parameters": 5}]}), "functions[0].parameters"),
     ] {
-        assert_eq!(rig.refused(NOVA, asking(tools)).await, field);
+        assert_eq!(rig.refused_field(NOVA, chat_with(tools)).await, field);
     }
 }
 
@@ -504,7 +509,7 @@ async fn nova_gets_no_pattern_that_looks_around() {
     let rig = rig().await;
     let parameters = json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "^(?!a).*"}, "b": {"pattern": "(?:b)"}}});
     let tools = json!([{"type": "function", "function": {"name": "f", "parameters": parameters}}]);
-    let sent = rig.sent(NOVA, asking(json!({"tools": tools}))).await;
+    let sent = rig.sent_body(NOVA, chat_with(json!({"tools": tools}))).await;
     let schema = &sent["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"];
     assert_eq!(
         schema["properties"],
@@ -513,7 +518,7 @@ async fn nova_gets_no_pattern_that_looks_around() {
             "b": {"type": "string", "description": "Pattern: (?:b)."},
         })
     );
-    let sent = rig.sent(NOVA_2, asking(json!({"tools": tools}))).await;
+    let sent = rig.sent_body(NOVA_2, chat_with(json!({"tools": tools}))).await;
     let schema = &sent["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"];
     assert_eq!(
         schema["properties"],
@@ -535,12 +540,12 @@ async fn json_that_bedrock_cannot_read_does_not_reach_it() {
     for arguments in [r#"{"a":1e999}"#.to_owned(), format!("{{\"a\":{deep}}}")] {
         let mut body = history();
         body["messages"][1]["tool_calls"][0]["function"]["arguments"] = arguments.into();
-        let sent = rig.sent(HAIKU_3, body).await;
+        let sent = rig.sent_body(HAIKU_3, body).await;
         assert_eq!(input(&sent), json!({}));
     }
     let mut body = history();
     body["messages"][1]["tool_calls"][0]["function"]["arguments"] = r#"{"a":"x\ud800"}"#.into();
-    let sent = rig.sent(HAIKU_3, body).await;
+    let sent = rig.sent_body(HAIKU_3, body).await;
     assert_eq!(input(&sent), json!({"a": "x\u{fffd}"}));
 
     let schema = |schema: &str| {
@@ -555,7 +560,7 @@ async fn json_that_bedrock_cannot_read_does_not_reach_it() {
     ] {
         let request = rig.host.request(Method::POST, "/chat/completions");
         let request = request.header("content-type", "application/json").body(schema(&parameters));
-        let answered = Answered::of(request.send().await.unwrap()).await;
+        let answered = TestResponse::read(request.send().await.unwrap()).await;
         assert_eq!(answered.status, status, "{}", answered.text);
     }
     assert_eq!(refusals(&rig.bedrock), [""; 0]);

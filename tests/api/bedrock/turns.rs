@@ -16,12 +16,12 @@ fn turns(body: &Value) -> Value {
 async fn a_system_prompt_in_parts_is_kept_whole() {
     let rig = rig().await;
     let parts = json!([{"type": "text", "text": "Context."}, {"type": "text", "text": " "}, {"type": "text", "text": "More."}]);
-    let body = conversation(json!([
+    let body = chat_of_messages(json!([
         {"role": "system", "content": parts},
         {"role": "developer", "content": "Be kind."},
         {"role": "user", "content": "Hi"},
     ]));
-    let sent = rig.sent(HAIKU_3, body).await;
+    let sent = rig.sent_body(HAIKU_3, body).await;
     assert_eq!(
         sent["system"],
         json!([{"text": "Context."}, {"text": "More."}, {"text": "Be kind."}])
@@ -32,22 +32,22 @@ async fn a_system_prompt_in_parts_is_kept_whole() {
 #[actix_web::test]
 async fn a_family_without_system_prompts_reads_them_before_the_first_question() {
     let rig = rig().await;
-    let body = conversation(json!([
+    let body = chat_of_messages(json!([
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Hi"},
     ]));
     for model in
         [MISTRAL_7B, "amazon.titan-text-lite-v1", "cohere.command-text-v14", "ai21.j2-mid-v1"]
     {
-        let sent = rig.sent(model, body.clone()).await;
+        let sent = rig.sent_body(model, body.clone()).await;
         assert_eq!(sent["system"], Value::Null, "{model}");
         let content = json!([{"text": "Be brief."}, {"text": "Hi"}]);
         assert_eq!(sent["messages"], json!([{"role": "user", "content": content}]), "{model}");
     }
 }
 
-fn interrupted() -> Value {
-    conversation(json!([
+fn interrupted_chat() -> Value {
+    chat_of_messages(json!([
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Hi"},
         {"role": "system", "content": "Be kind."},
@@ -60,7 +60,7 @@ fn interrupted() -> Value {
 async fn instructions_amid_the_chat_stay_in_their_place() {
     let framed = json!([{"role": "user", "content": [{"text": "Hi"}, {"text": "<system>\nBe kind.\n</system>"}]}]);
     let usual = rig().await;
-    let sent = usual.sent(OPUS_4_8, interrupted()).await;
+    let sent = usual.sent_body(OPUS_4_8, interrupted_chat()).await;
     assert_eq!(turns(&sent)[0], framed[0]);
     let rig = rig_with(&[("late_instructions", "own_turn")]).await;
     for (model, instructed) in [
@@ -70,7 +70,7 @@ async fn instructions_amid_the_chat_stay_in_their_place() {
             json!([{"role": "user", "content": [{"text": "Hi"}]}, {"role": "system", "content": [{"text": "Be kind."}]}]),
         ),
     ] {
-        let sent = rig.sent(model, interrupted()).await;
+        let sent = rig.sent_body(model, interrupted_chat()).await;
         assert_eq!(sent["system"][0], json!({"text": "Be brief."}), "{model}");
         let turns = turns(&sent);
         let instructed = instructed.as_array().unwrap();
@@ -82,7 +82,7 @@ async fn instructions_amid_the_chat_stay_in_their_place() {
 async fn instructions_amid_the_chat_go_to_the_front_if_the_admin_wants_it_so() {
     let rig = rig_with(&[("late_instructions", "hoist")]).await;
     for model in [HAIKU_3, OPUS_4_8] {
-        let sent = rig.sent(model, interrupted()).await;
+        let sent = rig.sent_body(model, interrupted_chat()).await;
         let system = &sent["system"].as_array().unwrap()[..2];
         assert_eq!(system, [json!({"text": "Be brief."}), json!({"text": "Be kind."})]);
         assert_eq!(turns(&sent)[0]["content"], json!([{"text": "Hi"}]));
@@ -95,7 +95,7 @@ async fn blank_and_missing_texts_leave_a_body_that_bedrock_takes() {
     for content in
         [json!(null), json!(""), json!(" \n"), json!([]), json!([{"type": "text", "text": ""}])]
     {
-        let calls = [called("a", "weather", "{}")];
+        let calls = [tool_call("a", "weather", "{}")];
         for messages in [
             json!([{"role": "user", "content": content}]),
             json!([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": content}]),
@@ -104,7 +104,7 @@ async fn blank_and_missing_texts_leave_a_body_that_bedrock_takes() {
             json!([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": content, "tool_calls": calls}, {"role": "tool", "tool_call_id": "a", "content": content}]),
         ] {
             for model in [HAIKU_3, NOVA, MISTRAL_7B] {
-                rig.sent(model, conversation(messages.clone())).await;
+                rig.sent_body(model, chat_of_messages(messages.clone())).await;
             }
         }
     }
@@ -114,7 +114,7 @@ async fn blank_and_missing_texts_leave_a_body_that_bedrock_takes() {
 #[actix_web::test]
 async fn messages_in_a_row_by_one_side_become_one_turn() {
     let rig = rig().await;
-    let body = conversation(json!([
+    let body = chat_of_messages(json!([
         {"role": "user", "content": "Hi"},
         {"role": "user", "content": "there"},
         {"role": "assistant", "content": "Hello"},
@@ -122,7 +122,7 @@ async fn messages_in_a_row_by_one_side_become_one_turn() {
         {"role": "user", "content": "?"},
     ]));
     assert_eq!(
-        turns(&rig.sent(HAIKU_3, body).await),
+        turns(&rig.sent_body(HAIKU_3, body).await),
         json!([
             {"role": "user", "content": [{"text": "Hi"}, {"text": "there"}]},
             {"role": "assistant", "content": [{"text": "Hello"}, {"text": "again"}]},
@@ -134,12 +134,12 @@ async fn messages_in_a_row_by_one_side_become_one_turn() {
 #[actix_web::test]
 async fn a_chat_that_the_assistant_begins_gets_a_first_turn() {
     let rig = rig().await;
-    let body = conversation(json!([
+    let body = chat_of_messages(json!([
         {"role": "assistant", "content": "Welcome."},
         {"role": "user", "content": "Hi"},
     ]));
     for model in [HAIKU_3, NOVA, MISTRAL_7B] {
-        let sent = rig.sent(model, body.clone()).await;
+        let sent = rig.sent_body(model, body.clone()).await;
         assert_eq!(turns(&sent)[0], json!({"role": "user", "content": [{"text": "."}]}), "{model}");
         assert_eq!(turns(&sent)[1]["content"], json!([{"text": "Welcome."}]), "{model}");
     }
@@ -148,7 +148,7 @@ async fn a_chat_that_the_assistant_begins_gets_a_first_turn() {
 #[actix_web::test]
 async fn a_begun_answer_is_continued_by_families_that_can_and_asked_for_of_others() {
     let rig = rig().await;
-    let body = conversation(json!([
+    let body = chat_of_messages(json!([
         {"role": "user", "content": "A poem."},
         {"role": "assistant", "content": "Roses are \n"},
     ]));
@@ -161,13 +161,13 @@ async fn a_begun_answer_is_continued_by_families_that_can_and_asked_for_of_other
             json!({"role": "user", "content": [{"text": "Continue from exactly where you stopped."}]}),
         ),
     ] {
-        let turns = turns(&rig.sent(model, body.clone()).await);
+        let turns = turns(&rig.sent_body(model, body.clone()).await);
         assert_eq!(*turns.as_array().unwrap().last().unwrap(), last, "{model}");
     }
     let mut thinking = body;
     thinking["reasoning_effort"] = "low".into();
     for model in [SONNET_4_5, NOVA_2] {
-        let turns = turns(&rig.sent(model, thinking.clone()).await);
+        let turns = turns(&rig.sent_body(model, thinking.clone()).await);
         assert_eq!(turns.as_array().unwrap().last().unwrap()["role"], "user", "{model}");
     }
 }

@@ -1,11 +1,11 @@
 //! Conversations are remembered by another replica, and after a crash.
 
-use super::{host, message, reply, say, seen};
+use super::{host, message, message_lines, reply, say};
 use crate::{
     optimizer::upstream::Upstream,
     process::{KEY, MODEL, Process},
     replicas::database,
-    support::{Answered, Builder},
+    support::{Builder, TestResponse},
 };
 use bedrock_emulator::{DEMO_KEY, Emulator, EmulatorOptions};
 use futures_util::future::join_all;
@@ -22,7 +22,7 @@ async fn two_replicas_take_turns_in_one_conversation() {
     for turn in 0..6 {
         let replica = if turn % 2 == 0 { &here } else { &there };
         say(replica, "anna", "c", &format!("question {turn}")).await;
-        let seen = seen(upstream.asked().last().unwrap());
+        let seen = message_lines(upstream.chat_bodies().last().unwrap());
         assert_eq!(seen.len(), 2 * turn.min(5) + 1, "{seen:?}");
         if turn > 0 {
             assert_eq!(seen[seen.len() - 2], format!("assistant: answer {}", turn - 1));
@@ -35,7 +35,7 @@ async fn two_replicas_take_turns_in_one_conversation() {
     assert!(shown.contains("from here") && shown.contains("from there"), "{shown}");
     let request = there.request(reqwest::Method::DELETE, "/conversations/c?user=anna");
     assert_eq!(request.send().await.unwrap().status(), 200);
-    here.get("/conversations/c?user=anna").await.refused(404);
+    here.get("/conversations/c?user=anna").await.error_message(404);
 }
 
 /// A host with Bedrock's emulator behind it, over this folder.
@@ -55,7 +55,7 @@ async fn process(bedrock: &std::sync::Arc<Emulator>, folder: &Path) -> Process {
 
 async fn messages(host: &Process) -> Vec<Value> {
     let request = host.client.get(format!("{}/conversations/c", host.url)).bearer_auth(KEY);
-    let shown = Answered::of(request.send().await.unwrap()).await;
+    let shown = TestResponse::read(request.send().await.unwrap()).await;
     assert_eq!(shown.status, 200, "{}", shown.text);
     shown.json["messages"].as_array().unwrap().clone()
 }
@@ -71,17 +71,17 @@ async fn a_host_that_is_killed_between_turns_loses_nothing() {
             "model": format!("conversation.{MODEL}"), "conversation_id": "c", "stream": turn % 2 == 0,
             "messages": [message("user", &question)],
         });
-        let answered = Answered::of(host.post("/chat/completions", &body).await).await;
+        let answered = TestResponse::read(host.post("/chat/completions", &body).await).await;
         assert_eq!(answered.status, 200, "{}", answered.text);
         // At once after the answer.
         host.signal("-KILL");
-        host.ended().await;
+        host.wait_for_exit().await;
         let host = process(&bedrock, folder.path()).await;
         let messages = messages(&host).await;
         assert_eq!(messages.len(), 2 * (turn + 1));
         assert_eq!(messages[2 * turn], message("user", &question));
         assert_eq!(messages[2 * turn + 1]["role"], "assistant");
         host.signal("-KILL");
-        host.ended().await;
+        host.wait_for_exit().await;
     }
 }

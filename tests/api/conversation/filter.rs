@@ -1,7 +1,7 @@
 //! Memory for models of any connection of Open WebUI, as a filter.
 
 use super::{SUMMARIZE, message, rig};
-use crate::support::Answered;
+use crate::support::TestResponse;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ async fn a_filter_cuts_the_history_to_its_window() {
     let rig = rig(valves).await;
     let request = rig.host.request(Method::GET, "/models");
     let request = request.header("user-agent", "Python/3.11 aiohttp/3.12");
-    let models = Answered::of(request.send().await.unwrap()).await.json;
+    let models = TestResponse::read(request.send().await.unwrap()).await.json;
     let filter = models["data"].as_array().unwrap().iter().find(|one| one["id"] == "conversation");
     assert_eq!(filter.unwrap()["pipeline"]["type"], "filter", "{models}");
     let history = json!([
@@ -35,11 +35,11 @@ async fn a_filter_cuts_the_history_to_its_window() {
         let filtered = rig.host.post("/conversation/filter/inlet", &inlet(&history)).await;
         assert_eq!(filtered.status, 200, "{}", filtered.text);
         assert_eq!(filtered.json["kept"], 1);
-        let texts = super::seen(&filtered.json);
+        let texts = super::message_lines(&filtered.json);
         assert!(texts[0].starts_with("system: You are a pirate.\n\nSummary"), "{texts:?}");
         assert_eq!(texts[1..], ["user: c", "assistant: d", "user: e"]);
     }
-    let summaries = rig.upstream.asked();
+    let summaries = rig.upstream.chat_bodies();
     assert_eq!(summaries.len(), 1, "the second request finds the summary");
     assert!(summaries[0].to_string().contains(SUMMARIZE));
 
@@ -51,7 +51,7 @@ async fn a_filter_cuts_the_history_to_its_window() {
     let shown = rig.host.get("/conversations/chat?user=anna").await;
     assert!(shown.text.contains("\"f\""), "{}", shown.text);
     let one = rig.ask(json!([message("user", "hi")]), json!({})).await;
-    one.refused(404);
+    one.error_message(404);
 }
 
 #[actix_web::test]

@@ -36,7 +36,7 @@ async fn no_word_crosses(users: usize, turns: usize) {
         histories
     };
     let histories = join_all((0..users).map(talk)).await;
-    let asked = rig.upstream.asked();
+    let asked = rig.upstream.chat_bodies();
     assert_eq!(asked.len(), users * turns);
     for body in asked {
         let seen = body["messages"].as_array().unwrap();

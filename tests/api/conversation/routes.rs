@@ -1,20 +1,20 @@
 //! Conversations are listed, shown and deleted by those that they belong to.
 
 use super::{ask, message, rig, rig_with, say};
-use crate::support::{Answered, Builder, TestHost};
+use crate::support::{Builder, TestHost, TestResponse};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{fs, path::Path};
 
-async fn send(host: &TestHost, method: Method, path: &str, key: Option<&str>) -> Answered {
+async fn send(host: &TestHost, method: Method, path: &str, key: Option<&str>) -> TestResponse {
     let request = match key {
         None => host.request(method, path),
-        Some(key) => host.bare(method, path).bearer_auth(key),
+        Some(key) => host.request_without_key(method, path).bearer_auth(key),
     };
-    Answered::of(request.send().await.unwrap()).await
+    TestResponse::read(request.send().await.unwrap()).await
 }
 
-fn ids(listed: &Answered) -> Vec<String> {
+fn ids(listed: &TestResponse) -> Vec<String> {
     assert_eq!(listed.status, 200, "{}", listed.text);
     let data = listed.json["data"].as_array().unwrap().iter();
     data.map(|entry| {
@@ -45,7 +45,8 @@ async fn each_user_has_their_own_and_the_hosts_key_has_all() {
     ask(&rig.host, json!([message("user", "nobody")]), json!({"conversation_id": "c"})).await;
     let body = json!({"model": super::MODEL, "conversation_id": "c", "messages": [message("user", "machine")],
         "user": {"id": "anna"}});
-    let request = rig.host.bare(Method::POST, "/chat/completions").bearer_auth("secret-of-ci");
+    let request =
+        rig.host.request_without_key(Method::POST, "/chat/completions").bearer_auth("secret-of-ci");
     assert_eq!(request.json(&body).send().await.unwrap().status(), 200);
 
     let all = send(&rig.host, Method::GET, "/conversations", None).await;
@@ -60,17 +61,17 @@ async fn each_user_has_their_own_and_the_hosts_key_has_all() {
     assert_eq!(ids(&anna), ["anna c"]);
     let request = rig.host.request(Method::GET, "/conversations");
     let forwarded = request.header("x-openwebui-user-id", "ben").send().await.unwrap();
-    assert_eq!(ids(&Answered::of(forwarded).await), ["ben c"]);
+    assert_eq!(ids(&TestResponse::read(forwarded).await), ["ben c"]);
 
     let own = send(&rig.host, Method::GET, "/conversations", Some("secret-of-ci")).await;
     assert_eq!(ids(&own), ["key:ci c"]);
     let other =
         send(&rig.host, Method::GET, "/conversations?user=anna", Some("secret-of-ci")).await;
-    assert!(other.refused(403).contains("only the host's own key"), "{}", other.text);
+    assert!(other.error_message(403).contains("only the host's own key"), "{}", other.text);
     let none = send(&rig.host, Method::GET, "/conversations/c", Some("secret-of-cd")).await;
-    assert!(none.refused(404).contains("no conversation `c`"));
+    assert!(none.error_message(404).contains("no conversation `c`"));
     let deleted = send(&rig.host, Method::DELETE, "/conversations/c", Some("secret-of-cd")).await;
-    deleted.refused(404);
+    deleted.error_message(404);
 
     let shown = send(&rig.host, Method::GET, "/conversations/c?user=anna", None).await;
     assert_eq!(shown.json["object"], "conversation");
@@ -97,10 +98,10 @@ async fn what_is_deleted_is_gone_from_memory_and_from_disk() {
     );
     assert!(!is_on_disk(rig.host.folder.path(), "one 3 a canary"));
     rig.say("anna", "one", "Do you know me?").await;
-    assert!(!rig.seen().join(" ").contains("canary"));
+    assert!(!rig.message_lines().join(" ").contains("canary"));
 
     let refused = send(&rig.host, Method::DELETE, "/conversations", None).await;
-    assert!(refused.refused(400).starts_with("user: name the user"), "{}", refused.text);
+    assert!(refused.error_message(400).starts_with("user: name the user"), "{}", refused.text);
     let deleted = send(&rig.host, Method::DELETE, "/conversations?user=anna", None).await;
     assert_eq!(deleted.json["deleted"], 3, "{}", deleted.text);
     assert!(!is_on_disk(rig.host.folder.path(), "canary"));
@@ -115,7 +116,7 @@ async fn with_a_key_nothing_on_disk_can_be_read() {
     let rig = rig_with(Builder::new().flag("--secret-key", key), json!({})).await;
     rig.say("anna", "c", "a canary").await;
     rig.say("anna", "c", "again").await;
-    assert!(rig.seen().contains(&"user: a canary".to_owned()));
+    assert!(rig.message_lines().contains(&"user: a canary".to_owned()));
     assert!(!is_on_disk(rig.host.folder.path(), "a canary"));
 }
 
@@ -152,7 +153,7 @@ async fn wrong_parameters_are_named() {
     let rig = rig(json!({})).await;
     for (query, field) in [("limit=0", "limit"), ("limit=x", "limit"), ("owner=anna", "owner")] {
         let refused = send(&rig.host, Method::GET, &format!("/conversations?{query}"), None).await;
-        assert!(refused.refused(400).starts_with(field), "{}", refused.text);
+        assert!(refused.error_message(400).starts_with(field), "{}", refused.text);
         let param: &Value = &refused.json["error"]["param"];
         assert_eq!(param, field);
     }

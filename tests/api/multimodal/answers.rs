@@ -3,7 +3,7 @@
 use super::{
     chat, content, fails, frames, image, parts, png, question, rig, said, says_slowly, three_images,
 };
-use crate::openai_proxy::server::{Act, delta, end, event, head, stream};
+use crate::openai_proxy::server::{ResponseStep, delta, end, event, head, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ async fn parts_are_streamed_as_they_arrive() {
     {
         let rig = rig(json!({})).await;
         let gate = Arc::new(Notify::new());
-        rig.server.always_by(slow, says_slowly(&format!("from {slow}"), &gate));
+        rig.server.answer_model_with(slow, says_slowly(&format!("from {slow}"), &gate));
         let mut body = three_images();
         body["stream"] = true.into();
         body["stream_options"] = json!({"include_usage": true});
@@ -62,7 +62,7 @@ async fn parts_are_streamed_as_they_arrive() {
 #[actix_web::test]
 async fn open_webui_is_told_what_is_being_done() {
     let rig = rig(json!({})).await;
-    rig.server.always_by("vision", fails());
+    rig.server.answer_model_with("vision", fails());
     let mut body = three_images();
     body["stream"] = true.into();
     let request = rig.host.request(Method::POST, "/chat/completions").json(&body);
@@ -88,7 +88,7 @@ async fn a_part_that_fails_does_not_lose_the_other() {
         [("vision", "TEXT:\nfrom text", "IMAGES:\n"), ("text", "IMAGES:\nfrom vision", "TEXT:\n")]
     {
         let rig = rig(json!({})).await;
-        rig.server.always_by(failing, fails());
+        rig.server.answer_model_with(failing, fails());
         let failed = format!("{failed}(not answered: ");
         let plain = rig.post(&three_images()).await;
         let streamed = said(&rig.streamed(&three_images()).await.text);
@@ -102,8 +102,8 @@ async fn a_part_that_fails_does_not_lose_the_other() {
 #[actix_web::test]
 async fn a_part_that_breaks_off_keeps_what_it_said() {
     let rig = rig(json!({})).await;
-    let half = Act::Send(event(&delta(json!({"content": "half"}))));
-    rig.server.always_by("vision", vec![head(), half, Act::Close]);
+    let half = ResponseStep::Send(event(&delta(json!({"content": "half"}))));
+    rig.server.answer_model_with("vision", vec![head(), half, ResponseStep::Close]);
     let streamed = rig.streamed(&three_images()).await.text;
     let text = said(&streamed);
     assert!(text.contains("TEXT:\nfrom text"), "{text}");
@@ -114,8 +114,8 @@ async fn a_part_that_breaks_off_keeps_what_it_said() {
 #[actix_web::test]
 async fn if_all_parts_fail_the_chat_fails() {
     let rig = rig(json!({})).await;
-    rig.server.always_by("vision", fails());
-    rig.server.always_by("text", fails());
+    rig.server.answer_model_with("vision", fails());
+    rig.server.answer_model_with("text", fails());
     let plain = rig.post(&three_images()).await;
     assert_eq!(plain.status, 400, "{}", plain.text);
     let streamed = rig.streamed(&three_images()).await;
@@ -131,7 +131,7 @@ async fn a_fusion_model_answers_from_all_parts() {
         "fusion_template": r"SEEN: {{images}}\n\nREAD: {{text}}",
     }))
     .await;
-    rig.server.always_by("text", fails());
+    rig.server.answer_model_with("text", fails());
     let mut body = three_images();
     body["response_format"] = json!({"type": "json_object"});
     let plain = rig.post(&body).await;
@@ -152,16 +152,16 @@ async fn json_needs_one_model_that_answers() {
     let mut body = three_images();
     body["response_format"] = json!({"type": "json_object"});
     let refused = rig.post(&body).await;
-    assert!(refused.refused(400).contains("fusion_model"), "{}", refused.text);
+    assert!(refused.error_message(400).contains("fusion_model"), "{}", refused.text);
 }
 
 #[actix_web::test]
 async fn a_chat_of_one_kind_is_answered_by_its_model_alone() {
     let rig = rig(json!({})).await;
-    assert_eq!(rig.host.text_of("multimodal", "hi").await, "from text");
+    assert_eq!(rig.host.answer_text("multimodal", "hi").await, "from text");
     let only = chat("multimodal", &json!({"role": "user", "content": [image(1)]}));
     assert_eq!(content(&rig.post(&only).await), "from vision");
-    assert_eq!(rig.server.asked().len(), 2);
+    assert_eq!(rig.server.chat_requests().len(), 2);
 }
 
 #[actix_web::test]
@@ -213,22 +213,22 @@ async fn a_large_image_is_shrunk() {
 async fn a_client_that_leaves_ends_all_calls() {
     let rig = rig(json!({"max_images_per_call": 1})).await;
     for model in ["text", "vision"] {
-        rig.server.always_by(model, vec![Act::Hold]);
+        rig.server.answer_model_with(model, vec![ResponseStep::Hold]);
     }
     let mut body = three_images();
     body["stream"] = true.into();
     let request = rig.host.request(Method::POST, "/chat/completions").json(&body);
     let response = request.send().await.unwrap();
-    rig.server.asked_times(4).await;
+    rig.server.wait_for_chats(4).await;
     drop(response);
-    rig.server.left_times(4).await;
+    rig.server.wait_for_disconnects(4).await;
 }
 
 #[actix_web::test]
 async fn limits_count_each_call() {
     let rig = rig(json!({"max_images_per_call": 1})).await;
     let limits = json!({"exceptions": "model openai_proxy.vision: 4 requests/day"});
-    let turned = rig.host.turn("rate_limit", &limits).await;
+    let turned = rig.host.update_valves("rate_limit", &limits).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
     let asked = |count: usize| {
         let rig = &rig;
@@ -254,7 +254,7 @@ async fn limits_count_each_call() {
 async fn tools_are_called_by_the_model_for_text() {
     let rig = rig(json!({})).await;
     let call = json!({"tool_calls": [{"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]});
-    rig.server.always_by("text", stream(&[delta(call), end("tool_calls")]));
+    rig.server.answer_model_with("text", stream(&[delta(call), end("tool_calls")]));
     let mut body = three_images();
     body["tools"] =
         json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]);

@@ -24,7 +24,7 @@ async fn bad_images_are_refused_by_their_field() {
         for model in ["multimodal", "openai_proxy.text"] {
             let body = chat(model, &question(&[image(1), image_at(url)]));
             let refused = rig.post(&body).await;
-            assert!(refused.refused(400).contains(word), "{}", refused.text);
+            assert!(refused.error_message(400).contains(word), "{}", refused.text);
             assert_eq!(
                 refused.json["error"]["param"], "messages[0].content[2]",
                 "{}",
@@ -32,7 +32,7 @@ async fn bad_images_are_refused_by_their_field() {
             );
         }
     }
-    assert!(rig.server.asked().is_empty(), "nothing was asked of a model");
+    assert!(rig.server.chat_requests().is_empty(), "nothing was asked of a model");
 }
 
 #[actix_web::test]
@@ -41,7 +41,7 @@ async fn a_thousand_images_are_too_many_and_old_ones_are_left_out() {
     let thousand: Vec<_> = (0..1000).map(|shade| image(shade as u8)).collect();
     let started = Instant::now();
     let refused = rig.post(&chat("multimodal", &question(&thousand))).await;
-    assert!(refused.refused(400).contains("3 images at most"), "{}", refused.text);
+    assert!(refused.error_message(400).contains("3 images at most"), "{}", refused.text);
     assert_eq!(refused.json["error"]["param"], "messages[0].content[4]");
     assert!(started.elapsed() < Duration::from_secs(5));
     let old = question(&[image(1), image_at("broken"), image(3), image(4)]);

@@ -2,16 +2,16 @@
 //! documents.
 
 use super::{
-    MODEL, hello, rig,
+    MODEL, chat_body, rig,
     server::{answer, delta, end, json_of, stream},
 };
-use crate::rig::{Told, asked_so};
+use crate::rig::{ClientAnswer, with_stream};
 use serde_json::{Value, json};
 
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
 
 /// A refusal in OpenAI's words.
-fn refusal(message: &str, param: Option<&str>) -> Vec<super::server::Act> {
+fn refusal(message: &str, param: Option<&str>) -> Vec<super::server::ResponseStep> {
     let error =
         json!({"message": message, "type": "invalid_request_error", "param": param, "code": null});
     json_of("400 Bad Request", "", &json!({"error": error}))
@@ -44,7 +44,7 @@ async fn documents_pictures_and_unknown_blocks_reach_a_server_in_its_words() {
         "tools": [{"name": "look", "input_schema": {"type": "object", "properties": {"at": {"type": "string"}}}}]});
     let answered = rig.host.post("/v1/messages", &body).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
-    let sent = rig.server.asked()[0].body["messages"].clone();
+    let sent = rig.server.chat_requests()[0].body["messages"].clone();
     let parts = sent[0]["content"].as_array().unwrap();
     assert_eq!(parts[1], json!({"type": "text", "text": "Document `Notes`:\n\nplain words"}));
     let file =
@@ -68,14 +68,14 @@ async fn a_server_that_takes_no_files_is_asked_without_them_from_then_on() {
     let rig = rig(json!({})).await;
     let file = json!({"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0xLjcK"}});
     let text = json!({"type": "file", "file": {"filename": "a.csv", "file_data": "data:text/csv;base64,YSxiCjEsMg=="}});
-    let body = hello(
+    let body = chat_body(
         &json!({"messages": [{"role": "user", "content": [file, text, {"type": "hologram", "words": "shimmering"}]}]}),
     );
     rig.server.script(refusal("Unknown part type: file", None));
     for _ in 0..2 {
         assert_eq!(rig.post(&body).await.status, 200);
     }
-    let asked = rig.server.asked();
+    let asked = rig.server.chat_requests();
     assert_eq!(asked.len(), 3);
     assert_eq!(asked[0].body["messages"][0]["content"][0]["type"], "file");
     for asked in &asked[1..] {
@@ -102,10 +102,10 @@ async fn names_and_schemas_of_the_wild_go_out_in_openai_s_form_and_calls_come_ba
             {"id": "1", "type": "function", "function": {"name": "server.tools/list", "arguments": "{broken"}},
             {"id": "2", "type": "function", "function": {"name": "many", "arguments": "[\"x\"]"}}]},
         {"role": "tool", "tool_call_id": "1", "content": "a"}, {"role": "tool", "tool_call_id": "2", "content": "b"}]);
-    let body = hello(
+    let body = chat_body(
         &json!({"messages": past, "tools": tools, "tool_choice": {"type": "function", "function": {"name": long}}}),
     );
-    let sent = rig.sent(&body).await;
+    let sent = rig.sent_body(&body).await;
     let name = |place: usize| sent["tools"][place]["function"]["name"].as_str().unwrap().to_owned();
     for place in 0..3 {
         let fits = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
@@ -134,7 +134,7 @@ async fn names_and_schemas_of_the_wild_go_out_in_openai_s_form_and_calls_come_ba
     ];
     for (streamed, script) in [(false, json_of("200 OK", "", &whole)), (true, stream(&pieces))] {
         rig.server.script(script);
-        let told = Told::of(&rig.post(&asked_so(body.clone(), streamed)).await);
+        let told = ClientAnswer::read(&rig.post(&with_stream(body.clone(), streamed)).await);
         let calls: Vec<_> = told
             .calls
             .iter()
@@ -148,32 +148,32 @@ async fn names_and_schemas_of_the_wild_go_out_in_openai_s_form_and_calls_come_ba
 async fn tools_of_the_server_s_own_are_left_out_where_it_has_none_unless_one_is_demanded() {
     let rig = rig(json!({})).await;
     let hosted = json!({"type": "web_search", "web_search": {"enable": true}});
-    let body = hello(&json!({"tools": [hosted.clone(), crate::rig::tool("f")]}));
-    assert_eq!(rig.sent(&body).await["tools"][0], hosted);
+    let body = chat_body(&json!({"tools": [hosted.clone(), crate::rig::tool("f")]}));
+    assert_eq!(rig.sent_body(&body).await["tools"][0], hosted);
     let words = "Invalid value: 'web_search'. Supported values are: 'function' and 'custom'.";
     rig.server.script(refusal(words, Some("tools[0].type")));
     for _ in 0..2 {
         let answered = rig.post(&body).await;
         assert_eq!(answered.json["x_left_out_tools"], json!(["web_search"]), "{}", answered.text);
     }
-    let asked = rig.server.asked();
+    let asked = rig.server.chat_requests();
     assert_eq!(asked.len(), 4);
     assert_eq!(asked[3].body["tools"], json!([crate::rig::tool("f")]));
-    let demanded = hello(&json!({"tools": [hosted], "tool_choice": "required"}));
+    let demanded = chat_body(&json!({"tools": [hosted], "tool_choice": "required"}));
     let refused = rig.post(&demanded).await;
-    assert!(refused.refused(400).contains("web_search"), "{}", refused.text);
+    assert!(refused.error_message(400).contains("web_search"), "{}", refused.text);
 }
 
 #[actix_web::test]
 async fn a_server_that_refuses_a_schema_gets_a_plainer_one() {
     let rig = rig(json!({})).await;
     let schema = json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}}, "$defs": {"A": {"type": "object", "properties": {"b": {"oneOf": [{"type": "string"}, {"type": "integer"}]}}}}});
-    let body = hello(
+    let body = chat_body(
         &json!({"tools": [{"type": "function", "function": {"name": "f", "parameters": schema}}]}),
     );
     rig.server.script(refusal("JSON schema conversion failed: Unrecognized schema", None));
     assert_eq!(rig.post(&body).await.status, 200);
-    let asked = rig.server.asked();
+    let asked = rig.server.chat_requests();
     assert_eq!(asked[0].body["tools"][0]["function"]["parameters"], schema);
     let plain = asked[1].body["tools"][0]["function"]["parameters"].to_string();
     assert!(!plain.contains("$ref") && !plain.contains("oneOf"), "{plain}");
@@ -184,10 +184,10 @@ async fn a_server_that_refuses_a_schema_gets_a_plainer_one() {
 async fn an_answer_is_asked_for_within_the_limits_that_a_server_names() {
     let rig = rig(json!({})).await;
     let asks = async |tokens: u64| {
-        let before = rig.server.asked().len();
-        let answered = rig.post(&hello(&json!({"max_tokens": tokens}))).await;
+        let before = rig.server.chat_requests().len();
+        let answered = rig.post(&chat_body(&json!({"max_tokens": tokens}))).await;
         assert_eq!(answered.status, 200, "{}", answered.text);
-        let asked = rig.server.asked();
+        let asked = rig.server.chat_requests();
         asked[before..].iter().map(|asked| asked.body["max_tokens"].clone()).collect::<Vec<_>>()
     };
     // The number of tokens that this input leaves is about this chat only.
@@ -199,7 +199,7 @@ async fn an_answer_is_asked_for_within_the_limits_that_a_server_names() {
     assert_eq!(asks(8000).await, [json!(4096)]);
     // An input that leaves nothing is an error of its own.
     rig.server.script(refusal("This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.", Some("messages")));
-    let refused = rig.post(&hello(&json!({"max_tokens": 5}))).await;
+    let refused = rig.post(&chat_body(&json!({"max_tokens": 5}))).await;
     assert_eq!(refused.json["error"]["code"], "context_length_exceeded", "{}", refused.text);
 }
 
@@ -207,13 +207,13 @@ async fn an_answer_is_asked_for_within_the_limits_that_a_server_names() {
 async fn probabilities_of_tokens_are_asked_for_and_told() {
     let rig = rig(json!({})).await;
     let token = |text: &str| json!({"token": text, "logprob": -0.5, "bytes": null, "top_logprobs": [{"token": text, "logprob": -0.5, "bytes": [104]}]});
-    let body = hello(&json!({"logprobs": true, "top_logprobs": 1}));
+    let body = chat_body(&json!({"logprobs": true, "top_logprobs": 1}));
     let choice = |part: &str, content: Value, finish: Value, text: &str| json!({"choices": [{"index": 0, part: content, "finish_reason": finish, "logprobs": {"content": [token(text)], "canary": 1}}]});
     let whole =
         choice("message", json!({"role": "assistant", "content": "hi"}), "stop".into(), "hi");
     rig.server.script(answer("200 OK", "content-type: application/json\r\n", &whole.to_string()));
     let told = rig.post(&body).await;
-    let sent = &rig.server.asked()[0].body;
+    let sent = &rig.server.chat_requests()[0].body;
     assert_eq!((&sent["logprobs"], &sent["top_logprobs"]), (&json!(true), &json!(1)));
     assert_eq!(
         told.json["choices"][0]["logprobs"],
@@ -225,7 +225,7 @@ async fn probabilities_of_tokens_are_asked_for_and_told() {
         choice("delta", json!({"content": "i"}), Value::Null, "i"),
         end("stop"),
     ]));
-    let streamed = rig.post(&asked_so(body, true)).await;
+    let streamed = rig.post(&with_stream(body, true)).await;
     let tokens: Vec<Value> = crate::rig::chunks(&streamed)
         .iter()
         .filter_map(|chunk| chunk["choices"][0]["logprobs"]["content"].as_array().cloned())
@@ -249,7 +249,7 @@ async fn fields_that_only_other_apis_have_are_left_out_where_a_server_refuses_th
         let answered = rig.host.post("/v1/messages", &message).await;
         assert_eq!(answered.status, 200, "{}", answered.text);
     }
-    let asked = rig.server.asked();
+    let asked = rig.server.chat_requests();
     assert_eq!(asked.len(), 4);
     assert!(asked[0].body["thinking"].is_object() && asked[0].body["top_k"] == 5);
     for asked in &asked[2..] {
@@ -263,7 +263,7 @@ async fn a_server_that_limits_tools_gets_the_ones_that_matter_and_the_answer_nam
     let tool = |place: usize| crate::rig::tool(&format!("f{place}"));
     let tools: Vec<Value> = (0..140).map(tool).collect();
     let called = json!({"role": "assistant", "content": null, "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f139", "arguments": "{}"}}]});
-    let body = hello(&json!({"tools": tools, "messages": [
+    let body = chat_body(&json!({"tools": tools, "messages": [
         {"role": "user", "content": "hi"}, called, {"role": "tool", "tool_call_id": "a", "content": "1"}],
         "tool_choice": {"type": "function", "function": {"name": "f138"}}}));
     rig.server.script(refusal("Invalid 'tools': array too long. Expected an array with maximum length 128, but got an array with length 140 instead.", Some("tools")));
@@ -273,7 +273,7 @@ async fn a_server_that_limits_tools_gets_the_ones_that_matter_and_the_answer_nam
         let left_out = answered.json["x_left_out_tools"].as_array().unwrap();
         assert_eq!((left_out.len(), &left_out[0]), (12, &json!("f126")));
     }
-    let asked = rig.server.asked();
+    let asked = rig.server.chat_requests();
     assert_eq!(asked.len(), 3);
     let sent = asked[2].body["tools"].as_array().unwrap();
     let names: Vec<_> = sent.iter().map(|tool| tool["function"]["name"].clone()).collect();
@@ -285,7 +285,7 @@ async fn a_server_that_limits_tools_gets_the_ones_that_matter_and_the_answer_nam
 async fn stop_sequences_that_are_too_many_for_a_server_end_the_answer_all_the_same() {
     let rig = rig(json!({})).await;
     let stops: Vec<String> = (0..6).map(|number| format!("END{number}")).collect();
-    let body = hello(&json!({"stop": stops}));
+    let body = chat_body(&json!({"stop": stops}));
     rig.server.script(refusal("Invalid 'stop': array too long. Expected an array with maximum length 4, but got an array with length 6 instead.", Some("stop")));
     for streamed in [false, true] {
         rig.server.script(stream(&[
@@ -293,10 +293,10 @@ async fn stop_sequences_that_are_too_many_for_a_server_end_the_answer_all_the_sa
             delta(json!({"content": "D5 two"})),
             end("length"),
         ]));
-        let told = Told::of(&rig.post(&asked_so(body.clone(), streamed)).await);
+        let told = ClientAnswer::read(&rig.post(&with_stream(body.clone(), streamed)).await);
         assert_eq!((told.content.as_str(), told.finish.as_deref()), ("one ", Some("stop")));
     }
-    let asked = rig.server.asked();
+    let asked = rig.server.chat_requests();
     let sent: Vec<_> =
         asked.iter().map(|asked| asked.body["stop"].as_array().unwrap().len()).collect();
     assert_eq!(sent, [6, 4, 4]);
@@ -306,12 +306,12 @@ async fn stop_sequences_that_are_too_many_for_a_server_end_the_answer_all_the_sa
 async fn a_description_that_is_too_long_for_a_server_is_told_as_a_system_message() {
     let rig = rig(json!({})).await;
     let text = "w".repeat(1100) + " the end";
-    let body = hello(
+    let body = chat_body(
         &json!({"tools": [{"type": "function", "function": {"name": "f", "description": text, "parameters": {"type": "object", "properties": {}}}}]}),
     );
     rig.server.script(refusal("Invalid 'tools[0].function.description': string too long. Expected a string with maximum length 1024, but got a string with length 1108 instead.", Some("tools[0].function.description")));
     assert_eq!(rig.post(&body).await.status, 200);
-    let sent = rig.server.asked()[1].body.clone();
+    let sent = rig.server.chat_requests()[1].body.clone();
     assert_eq!(sent["tools"][0]["function"]["description"], "w".repeat(1024));
     assert_eq!(sent["messages"][0]["role"], "system");
     assert!(sent["messages"][0]["content"].as_str().unwrap().ends_with("the end"), "{sent}");
@@ -325,11 +325,11 @@ async fn exact_schemas_are_asked_for_where_they_leave_nothing_open() {
     for (schema, strict) in [(open, false), (closed, true)] {
         let function = json!({"name": "f", "parameters": schema, "strict": true});
         let format = json!({"type": "json_schema", "json_schema": {"name": "an answer", "schema": schema, "strict": true}});
-        let body = hello(
+        let body = chat_body(
             &json!({"tools": [{"type": "function", "function": function}], "response_format": format, "top_logprobs": 0}),
         );
         assert_eq!(rig.post(&body).await.status, 200);
-        let sent = rig.server.asked().pop().unwrap().body;
+        let sent = rig.server.chat_requests().pop().unwrap().body;
         let format = &sent["response_format"]["json_schema"];
         assert_eq!((&format["strict"], &format["schema"]), (&json!(strict), &schema));
         assert!(!format["name"].as_str().unwrap().contains(' '), "{format}");
@@ -355,7 +355,7 @@ async fn marks_of_caches_and_long_ids_are_left_out_where_a_server_refuses_them()
     rig.server.script(refusal("Invalid 'messages[1].tool_calls[0].id': string too long. Expected a string with maximum length 40, but got a string with length 65 instead.", None));
     let answered = rig.host.post("/v1/messages", &body).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
-    let asked = rig.server.asked();
+    let asked = rig.server.chat_requests();
     assert_eq!(asked.len(), 3);
     assert!(asked[0].body.to_string().contains("cache_control"));
     let sent = &asked[2].body;

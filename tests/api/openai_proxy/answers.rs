@@ -1,31 +1,32 @@
 //! The parts of an upstream's answers that a client reads, the same with and without streaming.
 
 use super::{
-    Rig, hello, rig,
-    server::{Act, delta, end, json_of, stream},
+    Rig, chat_body, rig,
+    server::{ResponseStep, delta, end, json_of, stream},
 };
-use crate::rig::{Told, asked_so};
+use crate::rig::{ClientAnswer, with_stream};
 use serde_json::{Value, json};
 
 impl Rig {
     /// Returns the client's answer when the server answers so, streamed and plain: it must be the
     /// same.
-    async fn told(&self, acts: Vec<Act>) -> Told {
+    async fn client_answer(&self, acts: Vec<ResponseStep>) -> ClientAnswer {
         for _ in 0..2 {
             self.server.script(acts.clone());
         }
-        let [streamed, plain] = [true, false].map(|streamed| asked_so(hello(&json!({})), streamed));
-        let streamed = Told::of(&self.post(&streamed).await);
-        let plain = Told::of(&self.post(&plain).await);
+        let [streamed, plain] =
+            [true, false].map(|streamed| with_stream(chat_body(&json!({})), streamed));
+        let streamed = ClientAnswer::read(&self.post(&streamed).await);
+        let plain = ClientAnswer::read(&self.post(&plain).await);
         assert_eq!(streamed, plain, "streamed on the left, plain on the right");
         plain
     }
 
     /// Returns the client's answer when the server streams these deltas.
-    async fn told_of(&self, deltas: &[Value], reason: &str) -> Told {
+    async fn told_of(&self, deltas: &[Value], reason: &str) -> ClientAnswer {
         let mut chunks: Vec<_> = deltas.iter().cloned().map(delta).collect();
         chunks.push(end(reason));
-        self.told(stream(&chunks)).await
+        self.client_answer(stream(&chunks)).await
     }
 }
 
@@ -39,7 +40,7 @@ async fn text_reasoning_and_usage_come_out() {
     let rig = rig(json!({})).await;
     let usage = json!({"prompt_tokens": 10, "completion_tokens": 7, "total_tokens": 17, "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 0}, "completion_tokens_details": {"reasoning_tokens": 3}});
     let told = rig
-        .told(stream(&[
+        .client_answer(stream(&[
             delta(json!({"role": "assistant", "content": "", "reasoning_content": null})),
             delta(json!({"reasoning_content": "hm"})),
             delta(json!({"content": "a"})),
@@ -50,9 +51,9 @@ async fn text_reasoning_and_usage_come_out() {
         .await;
     assert_eq!((told.content.as_str(), told.reasoning.as_str()), ("ab", "hm"));
     assert_eq!(told.finish.as_deref(), Some("stop"));
-    assert_eq!(told.beside["service_tier"], "flex");
+    assert_eq!(told.other_fields["service_tier"], "flex");
     assert_eq!(
-        told.beside["usage"],
+        told.other_fields["usage"],
         json!({"prompt_tokens": 10, "completion_tokens": 7, "total_tokens": 17, "prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens_details": {"reasoning_tokens": 3}})
     );
 }
@@ -88,7 +89,7 @@ async fn signed_reasoning_comes_out_as_it_has_to_come_back_and_goes_back_so() {
     let details = json!([{"type": "reasoning.text", "text": "hm", "signature": "s", "format": "anthropic-claude-v1", "index": 0}]);
     assert_eq!((told.reasoning.as_str(), json!(told.reasoning_details)), ("hm", details.clone()));
     let again = json!([{"role": "assistant", "content": "a", "reasoning_details": details}, {"role": "user", "content": "b"}]);
-    let sent = rig.sent(&hello(&json!({"messages": again}))).await;
+    let sent = rig.sent_body(&chat_body(&json!({"messages": again}))).await;
     assert_eq!(sent["messages"], again);
 }
 
@@ -130,14 +131,14 @@ async fn a_server_that_does_not_stream_is_understood_whatever_it_calls_its_answe
             &format!("content-type: {kind}\r\n"),
             &whole.to_string(),
         );
-        let told = rig.told(acts).await;
+        let told = rig.client_answer(acts).await;
         assert_eq!(
             (told.content.as_str(), told.reasoning.as_str(), told.calls.len()),
             ("a", "hm", 1)
         );
-        assert_eq!(told.beside["usage"]["total_tokens"], 3);
+        assert_eq!(told.other_fields["usage"]["total_tokens"], 3);
     }
-    rig.told(json_of("200 OK", "", &whole)).await;
+    rig.client_answer(json_of("200 OK", "", &whole)).await;
 }
 
 #[actix_web::test]
@@ -145,7 +146,7 @@ async fn a_stream_is_understood_whatever_the_server_calls_it() {
     let rig = rig(json!({})).await;
     let body = format!("data: {}\n\ndata: {}\n\n", delta(json!({"content": "a"})), end("stop"));
     for headers in ["content-type: text/plain\r\n", "content-type: application/json\r\n", ""] {
-        let told = rig.told(super::server::answer("200 OK", headers, &body)).await;
+        let told = rig.client_answer(super::server::answer("200 OK", headers, &body)).await;
         assert_eq!(told.content, "a");
     }
 }
@@ -162,7 +163,7 @@ async fn the_older_way_to_call_a_function_is_a_call() {
         delta(deltas[1].clone()),
         end("function_call"),
     ]));
-    let told = Told::of(&rig.streamed().await);
+    let told = ClientAnswer::read(&rig.streamed().await);
     assert_eq!((told.calls[0][1].as_str(), told.calls[0][2].as_str()), ("f", "{\"x\":1}"));
     assert!(!told.calls[0][0].is_empty());
     assert_eq!(told.finish.as_deref(), Some("tool_calls"));
@@ -180,6 +181,6 @@ async fn usage_that_grows_with_every_chunk_is_told_once() {
         with(delta(json!({"content": "b"})), 2),
         with(end("stop"), 2),
     ];
-    let told = rig.told(stream(&chunks)).await;
-    assert_eq!(told.beside["usage"]["completion_tokens"], 2);
+    let told = rig.client_answer(stream(&chunks)).await;
+    assert_eq!(told.other_fields["usage"]["completion_tokens"], 2);
 }

@@ -1,14 +1,15 @@
 //! A hostile upstream reaches no user: whatever it sends, only what the host names comes out.
 
 use super::{
-    KEY, broken, hello, rig,
-    server::{Act, answer, delta, end, event, head, json_of, says, stream},
+    KEY, chat_body, rig,
+    server::{ResponseStep, answer, delta, end, event, head, json_of, says, stream},
+    split_broken_stream,
 };
-use crate::rig::{Told, asked_so};
+use crate::rig::{ClientAnswer, with_stream};
 use serde_json::{Value, json};
 
 /// Fields that Open WebUI obeys, as no upstream should be obeyed.
-fn orders() -> Value {
+fn open_webui_commands() -> Value {
     json!({
         "event": {"type": "execute", "data": {"code": "alert('canary')"}},
         "selected_model_id": "canary",
@@ -29,7 +30,7 @@ fn orders() -> Value {
 }
 
 fn with_orders(mut chunk: Value) -> Value {
-    for (name, value) in orders().as_object().unwrap() {
+    for (name, value) in open_webui_commands().as_object().unwrap() {
         chunk[name] = value.clone();
         for inner in ["delta", "message"] {
             if chunk["choices"][0][inner].is_object() {
@@ -57,7 +58,7 @@ async fn what_open_webui_would_obey_does_not_come_out() {
     ];
     rig.server.script(stream(&chunks));
     let streamed = rig.streamed().await;
-    assert_eq!(Told::of(&streamed).content, "a");
+    assert_eq!(ClientAnswer::read(&streamed).content, "a");
     let whole = json!({"choices": [{"index": 0, "message": {"role": "canary", "content": "a"}, "finish_reason": "stop"}]});
     rig.server.script(json_of("200 OK", "x-canary: canary\r\n", &with_orders(whole)));
     let plain = rig.plain().await;
@@ -79,23 +80,26 @@ async fn events_that_are_no_chunks_do_not_come_out() {
         r#"{"selected_model_id": "canary"}"#,
         r#"{"type": "response.completed", "response": {"canary": 1}}"#,
     ] {
-        let mut acts =
-            vec![head(), says("a"), Act::Send(format!("event: canary\ndata: {data}\n\n").into())];
-        acts.extend([Act::Send(event(&end("stop"))), Act::Close]);
+        let mut acts = vec![
+            head(),
+            says("a"),
+            ResponseStep::Send(format!("event: canary\ndata: {data}\n\n").into()),
+        ];
+        acts.extend([ResponseStep::Send(event(&end("stop"))), ResponseStep::Close]);
         rig.server.script(acts);
         let answered = rig.streamed().await;
-        assert_eq!(Told::of(&answered).content, "a");
+        assert_eq!(ClientAnswer::read(&answered).content, "a");
         assert!(!answered.text.contains("canary"), "{}", answered.text);
     }
     for garbage in ["canary", "{canary", "[1, 2", "\"canary\"", "<canary>"] {
         rig.server.script(vec![
             head(),
             says("a"),
-            Act::Send(format!("data: {garbage}\n\n").into()),
-            Act::Close,
+            ResponseStep::Send(format!("data: {garbage}\n\n").into()),
+            ResponseStep::Close,
         ]);
         let answered = rig.streamed().await;
-        assert_eq!(broken(&answered).0, "a");
+        assert_eq!(split_broken_stream(&answered).0, "a");
         assert!(!answered.text.contains("canary"), "{}", answered.text);
     }
 }
@@ -138,7 +142,7 @@ async fn fields_of_unexpected_kinds_cost_no_more_than_themselves() {
             odd.clone(),
         );
         rig.server.script(stream(&[chunk, end("stop")]));
-        let told = Told::of(&rig.streamed().await);
+        let told = ClientAnswer::read(&rig.streamed().await);
         assert_eq!((told.content.as_str(), told.finish.as_deref()), ("a", Some("stop")), "{odd}");
         assert!(told.calls.is_empty() && told.annotations.is_empty(), "{odd}");
     }
@@ -148,12 +152,17 @@ async fn fields_of_unexpected_kinds_cost_no_more_than_themselves() {
 async fn a_line_of_five_megabytes_ends_in_an_error() {
     let rig = rig(json!({})).await;
     let long = event(&delta(json!({"content": "x".repeat(5_000_000)})));
-    rig.server.script(vec![head(), says("a"), Act::Send(long.clone()), Act::Close]);
+    rig.server.script(vec![
+        head(),
+        says("a"),
+        ResponseStep::Send(long.clone()),
+        ResponseStep::Close,
+    ]);
     let answered = rig.streamed().await;
-    assert_eq!(broken(&answered).0, "a");
+    assert_eq!(split_broken_stream(&answered).0, "a");
     assert!(answered.text.len() < 10_000);
-    rig.server.script(vec![head(), Act::Send(long), Act::Close]);
-    assert!(rig.plain().await.refused(502).contains("too long"));
+    rig.server.script(vec![head(), ResponseStep::Send(long), ResponseStep::Close]);
+    assert!(rig.plain().await.error_message(502).contains("too long"));
 }
 
 #[actix_web::test]
@@ -165,9 +174,9 @@ async fn a_million_tiny_chunks_come_out_as_they_went_in() {
 "#;
     rig.server.script(vec![
         head(),
-        Act::Send(tiny.repeat(MILLION)),
-        Act::Send(event(&end("stop"))),
-        Act::Close,
+        ResponseStep::Send(tiny.repeat(MILLION)),
+        ResponseStep::Send(event(&end("stop"))),
+        ResponseStep::Close,
     ]);
     let answered = rig.plain().await;
     assert_eq!(answered.status, 200, "{}", answered.text);
@@ -208,10 +217,10 @@ async fn the_key_and_the_address_are_told_to_nobody() {
     rig.server.script(vec![
         head(),
         says("a"),
-        Act::Send(event(&json!({"error": {"message": said}}))),
-        Act::Close,
+        ResponseStep::Send(event(&json!({"error": {"message": said}}))),
+        ResponseStep::Close,
     ]);
-    let streamed = rig.post(&asked_so(hello(&json!({})), true)).await;
+    let streamed = rig.post(&with_stream(chat_body(&json!({})), true)).await;
     assert!(
         !streamed.text.contains(KEY) && !streamed.text.contains("127.0.0.1"),
         "{}",
@@ -230,14 +239,14 @@ async fn hostile_lists_of_models_list_nothing_that_harms() {
         {"id": "bad\r\nx-canary: 1"}, {"id": 7}, {"id": ""}, null, "canary", {"id": "x".repeat(10_000)},
         {"id": "modèle", "name": "<script>"},
     ]});
-    rig.server.lists(json_of("200 OK", "", &list));
+    rig.server.script_list(json_of("200 OK", "", &list));
     let host = super::host(&rig.server.url(), json!({})).await;
     let models = host.get("/models").await;
     assert!(!models.text.contains("canary") && !models.text.contains("execute"), "{}", models.text);
     let ids: Vec<_> =
         models.json["data"].as_array().unwrap().iter().map(|model| model["id"].clone()).collect();
     assert_eq!(ids, ["openai_proxy.good", "openai_proxy.modèle"]);
-    assert_eq!(host.text_of("openai_proxy.modèle", "hi").await, "pong");
+    assert_eq!(host.answer_text("openai_proxy.modèle", "hi").await, "pong");
 }
 
 #[actix_web::test]
@@ -255,7 +264,7 @@ async fn an_answer_in_another_shape_is_an_error_in_plain_words() {
     ] {
         rig.server.script(answer("200 OK", "content-type: application/json\r\n", body));
         let refused = rig.plain().await;
-        refused.refused(502);
+        refused.error_message(502);
         assert!(!refused.text.contains("canary"), "{}", refused.text);
     }
 }

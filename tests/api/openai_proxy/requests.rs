@@ -1,10 +1,10 @@
 //! The parts of a chat that reach an upstream, and their form.
 
 use super::{
-    MODEL, hello, rig,
+    MODEL, chat_body, rig,
     server::{delta, end, json_of, stream},
 };
-use crate::{rig::tool, support::Answered};
+use crate::{rig::tool, support::TestResponse};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ const KNOWN: [&str; 14] = [
 #[actix_web::test]
 async fn what_only_open_webui_sends_stays_here() {
     let rig = rig(json!({})).await;
-    let body = hello(&json!({
+    let body = chat_body(&json!({
         "user": {"id": "u", "name": "canary", "email": "canary@example.com", "role": "user"},
         "chat_id": "canary", "session_id": "canary", "message_id": "canary", "id": "canary", "task": "canary",
         "metadata": {"chat_id": "canary"}, "features": {"web_search": true}, "files": [{"id": "canary"}],
@@ -39,7 +39,7 @@ async fn what_only_open_webui_sends_stays_here() {
         "tools": [tool("f")], "tool_choice": "auto", "parallel_tool_calls": false,
         "response_format": {"type": "json_object"}, "reasoning_effort": "low",
     }));
-    let sent = rig.sent(&body).await;
+    let sent = rig.sent_body(&body).await;
     for name in sent.as_object().unwrap().keys() {
         assert!(KNOWN.contains(&name.as_str()), "{name} is not OpenAI's");
     }
@@ -56,7 +56,7 @@ async fn what_only_open_webui_sends_stays_here() {
 async fn the_user_s_own_parameters_go_out() {
     let rig = rig(json!({})).await;
     let own = json!({"top_k": 40, "min_p": 0.1, "chat_template_kwargs": {"enable_thinking": false}, "provider": {"order": ["a"]}, "my_param": [1]});
-    let sent = rig.sent(&hello(&own)).await;
+    let sent = rig.sent_body(&chat_body(&own)).await;
     for (name, value) in own.as_object().unwrap() {
         assert_eq!(sent[name], *value, "{name}");
     }
@@ -65,11 +65,11 @@ async fn the_user_s_own_parameters_go_out() {
 #[actix_web::test]
 async fn who_we_are_goes_in_headers_and_who_asks_does_not() {
     let rig = rig(json!({"organization": "org-1"})).await;
-    let request = rig.host.request(Method::POST, "/chat/completions").json(&hello(&json!({})));
+    let request = rig.host.request(Method::POST, "/chat/completions").json(&chat_body(&json!({})));
     let request =
         request.header("x-openwebui-user-email", "nosy@example.com").header("cookie", "nosy=1");
-    assert_eq!(Answered::of(request.send().await.unwrap()).await.status, 200);
-    let asked = &rig.server.asked()[0];
+    assert_eq!(TestResponse::read(request.send().await.unwrap()).await.status, 200);
+    let asked = &rig.server.chat_requests()[0];
     assert_eq!(asked.line, "POST /v1/chat/completions");
     assert_eq!(asked.headers["authorization"], format!("Bearer {}", super::KEY));
     assert_eq!(asked.headers["openai-organization"], "org-1");
@@ -79,8 +79,8 @@ async fn who_we_are_goes_in_headers_and_who_asks_does_not() {
 #[actix_web::test]
 async fn without_a_key_no_header_says_one() {
     let rig = rig(json!({"api_key": null})).await;
-    rig.sent(&hello(&json!({}))).await;
-    assert!(!rig.server.asked()[0].headers.contains_key("authorization"));
+    rig.sent_body(&chat_body(&json!({}))).await;
+    assert!(!rig.server.chat_requests()[0].headers.contains_key("authorization"));
 }
 
 #[actix_web::test]
@@ -94,7 +94,7 @@ async fn conversations_with_tools_and_pictures_go_out_as_openai_has_them() {
     ]);
     let schema = r#"{"z":1.0,"type":"object","properties":{"b":{},"a":{"type":"string"}}}"#;
     let tool = json!({"type": "function", "function": {"name": "f", "parameters": serde_json::from_str::<Value>(schema).unwrap()}});
-    let sent = rig.sent(&hello(&json!({"messages": messages, "tools": [tool]}))).await;
+    let sent = rig.sent_body(&chat_body(&json!({"messages": messages, "tools": [tool]}))).await;
     assert_eq!(sent["messages"], messages);
     assert_eq!(sent["tools"], json!([tool]));
     assert_eq!(sent["tools"][0]["function"]["parameters"].to_string(), schema, "in its own order");
@@ -109,7 +109,7 @@ async fn chats_of_other_apis_go_out_too() {
     let response = rig.host.post("/v1/responses", &json!({"model": MODEL, "input": "hi"})).await;
     assert_eq!(response.json["output"][0]["content"][0]["text"], "pong", "{}", response.text);
     let roles = json!([{"role": "system", "content": [{"type": "text", "text": "s"}]}, {"role": "user", "content": "hi"}]);
-    let sent = &rig.server.asked()[0].body["messages"];
+    let sent = &rig.server.chat_requests()[0].body["messages"];
     assert_eq!((&sent[0]["role"], &sent[1]["role"]), (&roles[0]["role"], &roles[1]["role"]));
 }
 
@@ -126,10 +126,10 @@ async fn a_server_that_refuses_what_we_have_added_is_asked_without_it_from_then_
     rig.server.script(refusal("stream_options: Extra inputs are not permitted"));
     rig.server.script(refusal("Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."));
     for _ in 0..2 {
-        let chat = hello(&json!({"max_tokens": 7, "stream": true}));
+        let chat = chat_body(&json!({"max_tokens": 7, "stream": true}));
         assert_eq!(rig.post(&chat).await.status, 200);
     }
-    let asked = rig.server.asked();
+    let asked = rig.server.chat_requests();
     assert_eq!(asked.len(), 4);
     for asked in &asked[2..] {
         assert_eq!(asked.body.get("stream_options"), None);
@@ -145,16 +145,16 @@ async fn what_the_client_itself_got_wrong_is_told_with_its_field() {
     let rig = rig(json!({})).await;
     let said = json!({"error": {"message": "Invalid 'temperature': must be at most 1", "type": "invalid_request_error", "param": "temperature", "code": null}});
     rig.server.script(json_of("400 Bad Request", "", &said));
-    let refused = rig.post(&hello(&json!({"temperature": 1.9}))).await;
+    let refused = rig.post(&chat_body(&json!({"temperature": 1.9}))).await;
     assert_eq!(
-        refused.refused(400),
+        refused.error_message(400),
         "The upstream of `openai_proxy.m` refuses the request: Invalid 'temperature': must be at most 1"
     );
     assert_eq!(refused.json["error"]["param"], "temperature");
     let said = json!({"error": {"message": "This model's maximum context length is 8192 tokens.", "code": "context_length_exceeded"}});
     rig.server.script(json_of("400 Bad Request", "", &said));
     assert_eq!(rig.plain().await.json["error"]["code"], "context_length_exceeded");
-    assert_eq!(rig.server.asked().len(), 2);
+    assert_eq!(rig.server.chat_requests().len(), 2);
 }
 
 #[actix_web::test]
@@ -171,7 +171,7 @@ async fn each_complaint_has_its_status_and_openai_s_word_for_it() {
     ] {
         rig.server.script(json_of(said, "", &json!({"error": {"message": "words"}})));
         let refused = rig.plain().await;
-        refused.refused(status);
+        refused.error_message(status);
         assert_eq!(refused.json["error"]["code"], code, "{said}");
     }
 }
@@ -184,14 +184,14 @@ async fn texts_become_vectors() {
     rig.server.script(json_of("200 OK", "", &vectors("AACAPwAAAEA=")));
     let body = json!({"model": "openai_proxy.text-embedding-3-small", "input": ["a", "b"], "dimensions": 2});
     let server_lists = super::server::listing(&["text-embedding-3-small", "bge-reranker"]);
-    rig.server.lists(server_lists);
+    rig.server.script_list(server_lists);
     let host = super::host(&rig.server.url(), json!({})).await;
     let answered = host.post("/embeddings", &body).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
     assert_eq!(answered.json["data"][0]["embedding"], json!([1.0, 2.0]));
     assert_eq!(answered.json["data"][1]["embedding"], json!([3.0, 4.0]));
     assert_eq!(answered.json["usage"]["prompt_tokens"], 5);
-    let asked = &rig.server.asked()[0];
+    let asked = &rig.server.chat_requests()[0];
     assert_eq!(asked.line, "POST /v1/embeddings");
     assert_eq!(
         asked.body,
@@ -209,7 +209,7 @@ async fn texts_become_vectors() {
         rig.server.script(json_of("200 OK", "", &odd));
         // Texts of its own: the vectors of those above are cached.
         let body = json!({"model": body["model"], "input": [odd.to_string(), "c"]});
-        host.post("/embeddings", &body).await.refused(502);
+        host.post("/embeddings", &body).await.error_message(502);
     }
 
     let order = json!({"results": [{"index": 0, "relevance_score": 0.1}, {"index": 1, "relevance_score": 0.9}], "usage": {"total_tokens": 9}});
@@ -228,13 +228,13 @@ async fn texts_become_vectors() {
         rig.server.script(json_of("200 OK", "", &order));
         assert_eq!(host.post("/rerank", &body).await.json["results"][0]["index"], 1);
     }
-    let asked = rig.server.asked();
+    let asked = rig.server.chat_requests();
     assert_eq!(asked.last().unwrap().body, json!({"query": "q", "texts": ["a", "b"]}));
     assert_eq!(asked.iter().filter(|asked| asked.line == "POST /v1/rerank").count(), 4);
 }
 
 /// A whole completion that says this.
-fn whole(text: &str) -> Value {
+fn whole_completion(text: &str) -> Value {
     let message = json!({"role": "assistant", "content": text});
     json!({"id": "x", "object": "chat.completion", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}})
 }
@@ -253,14 +253,14 @@ async fn a_plain_chat_is_asked_for_in_one_piece_and_a_streamed_or_long_one_as_a_
     ] {
         let rig = rig(valves.clone()).await;
         // The content type decides how an answer is read, not what was asked for.
-        for script in [stream(&chunks), json_of("200 OK", "", &whole("a"))] {
+        for script in [stream(&chunks), json_of("200 OK", "", &whole_completion("a"))] {
             rig.server.script(script);
-            let told = crate::rig::Told::of(&rig.post(&hello(&chat)).await);
+            let told = crate::rig::ClientAnswer::read(&rig.post(&chat_body(&chat)).await);
             assert_eq!(told.content, "a", "{valves} {chat}");
             assert_eq!(told.finish.as_deref(), Some("stop"), "{valves} {chat}");
-            assert_eq!(told.beside["usage"]["total_tokens"], 4, "{valves} {chat}");
+            assert_eq!(told.other_fields["usage"]["total_tokens"], 4, "{valves} {chat}");
         }
-        for asked in rig.server.asked() {
+        for asked in rig.server.chat_requests() {
             let options = asked.body.get("stream_options").cloned();
             let expected = streams_upstream.then(|| json!({"include_usage": true}));
             assert_eq!(
@@ -275,35 +275,35 @@ async fn a_plain_chat_is_asked_for_in_one_piece_and_a_streamed_or_long_one_as_a_
 #[actix_web::test]
 async fn a_model_whose_whole_answers_take_too_long_is_streamed_from_then_on() {
     let rig = rig(json!({"timeout": 5, "idle_timeout_seconds": 5})).await;
-    rig.server.script(vec![super::server::Act::Hold]);
-    rig.plain().await.refused(504);
+    rig.server.script(vec![super::server::ResponseStep::Hold]);
+    rig.plain().await.error_message(504);
     assert_eq!(rig.plain().await.status, 200);
     let streams: Vec<_> =
-        rig.server.asked().iter().map(|asked| asked.body["stream"].clone()).collect();
+        rig.server.chat_requests().iter().map(|asked| asked.body["stream"].clone()).collect();
     assert_eq!(streams, [false, true]);
 }
 
 #[actix_web::test]
 async fn an_error_or_a_break_in_a_whole_answer_is_the_error_of_the_chat() {
     let rig = rig(json!({"breaker_failures": 0, "max_attempts": 1})).await;
-    let cut = answer_cut_short(&whole("half").to_string());
+    let cut = answer_cut_short(&whole_completion("half").to_string());
     for (script, status) in [
         (json_of("200 OK", "", &json!({"error": {"message": "slow down", "code": 429}})), 429),
         (json_of("200 OK", "", &json!({"choices": []})), 502),
         (cut, 502),
     ] {
         rig.server.script(script);
-        rig.plain().await.refused(status);
+        rig.plain().await.error_message(status);
     }
 }
 
 /// An answer whose connection is closed in the middle.
-fn answer_cut_short(body: &str) -> Vec<super::server::Act> {
+fn answer_cut_short(body: &str) -> Vec<super::server::ResponseStep> {
     let length = body.len();
     let half: String = body.chars().take(length / 2).collect();
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
     let bytes = format!("{head}content-length: {length}\r\n\r\n{half}");
-    vec![super::server::Act::Send(bytes.into_bytes()), super::server::Act::Close]
+    vec![super::server::ResponseStep::Send(bytes.into_bytes()), super::server::ResponseStep::Close]
 }
 
 #[actix_web::test]
@@ -315,9 +315,10 @@ async fn a_callers_trace_goes_on_to_the_upstream() {
         if let Some(caller) = caller {
             asked = asked.header("traceparent", caller);
         }
-        let answered = Answered::of(asked.json(&hello(&json!({}))).send().await.unwrap()).await;
+        let answered =
+            TestResponse::read(asked.json(&chat_body(&json!({}))).send().await.unwrap()).await;
         assert_eq!(answered.status, 200, "{}", answered.text);
-        let asked = rig.server.asked().pop().unwrap();
+        let asked = rig.server.chat_requests().pop().unwrap();
         assert_eq!(asked.headers.get("traceparent").map(String::as_str), sent);
     }
 }

@@ -16,7 +16,7 @@ use tokio::{
 
 /// One step of an answer.
 #[derive(Clone, Debug)]
-pub enum Act {
+pub enum ResponseStep {
     /// These bytes in one write.
     Send(Vec<u8>),
     /// These bytes, one in a write.
@@ -37,7 +37,7 @@ pub enum Act {
 
 /// A request that the server got.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct ReceivedRequest {
     /// As in `POST /v1/chat/completions`.
     pub line: String,
     /// By their names in small letters.
@@ -54,11 +54,11 @@ pub struct Server {
 }
 
 struct Shared {
-    models: Mutex<Vec<Act>>,
-    scripts: Mutex<VecDeque<Vec<Act>>>,
-    always: Mutex<Option<Vec<Act>>>,
-    by_model: Mutex<HashMap<String, Vec<Act>>>,
-    asked: watch::Sender<Vec<Asked>>,
+    models: Mutex<Vec<ResponseStep>>,
+    scripts: Mutex<VecDeque<Vec<ResponseStep>>>,
+    always: Mutex<Option<Vec<ResponseStep>>>,
+    by_model: Mutex<HashMap<String, Vec<ResponseStep>>>,
+    asked: watch::Sender<Vec<ReceivedRequest>>,
     /// The number of connections that the other side has closed during an answer.
     left: watch::Sender<usize>,
     /// The number of bytes that have been read by the client.
@@ -68,20 +68,20 @@ struct Shared {
 }
 
 /// A whole answer of JSON.
-pub fn json_of(status: &str, headers: &str, body: &Value) -> Vec<Act> {
+pub fn json_of(status: &str, headers: &str, body: &Value) -> Vec<ResponseStep> {
     answer(status, &format!("content-type: application/json\r\n{headers}"), &body.to_string())
 }
 
 /// A whole answer of anything.
-pub fn answer(status: &str, headers: &str, body: &str) -> Vec<Act> {
+pub fn answer(status: &str, headers: &str, body: &str) -> Vec<ResponseStep> {
     let length = body.len();
     let bytes = format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\n\r\n{body}");
-    vec![Act::Send(bytes.into_bytes())]
+    vec![ResponseStep::Send(bytes.into_bytes())]
 }
 
 /// The head of a stream whose end is that of its connection.
-pub fn head() -> Act {
-    Act::Send(
+pub fn head() -> ResponseStep {
+    ResponseStep::Send(
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n".to_vec(),
     )
 }
@@ -92,8 +92,8 @@ pub fn event(data: &Value) -> Vec<u8> {
 }
 
 /// A piece of a text.
-pub fn says(text: &str) -> Act {
-    Act::Send(event(&delta(json!({"content": text}))))
+pub fn says(text: &str) -> ResponseStep {
+    ResponseStep::Send(event(&delta(json!({"content": text}))))
 }
 
 /// A chunk with this delta.
@@ -108,14 +108,14 @@ pub fn end(reason: &str) -> Value {
 }
 
 /// A stream of these chunks, whole.
-pub fn stream(chunks: &[Value]) -> Vec<Act> {
+pub fn stream(chunks: &[Value]) -> Vec<ResponseStep> {
     let mut body: Vec<u8> = chunks.iter().flat_map(event).collect();
     body.extend_from_slice(b"data: [DONE]\n\n");
-    vec![head(), Act::Send(body), Act::Close]
+    vec![head(), ResponseStep::Send(body), ResponseStep::Close]
 }
 
 /// A stream that says this and ends well.
-pub fn saying(text: &str) -> Vec<Act> {
+pub fn saying(text: &str) -> Vec<ResponseStep> {
     stream(&[
         delta(json!({"role": "assistant", "content": ""})),
         delta(json!({"content": text})),
@@ -124,7 +124,7 @@ pub fn saying(text: &str) -> Vec<Act> {
 }
 
 /// A list of these models.
-pub fn listing(ids: &[&str]) -> Vec<Act> {
+pub fn listing(ids: &[&str]) -> Vec<ResponseStep> {
     let models: Vec<_> = ids.iter().map(|id| json!({"id": id, "object": "model"})).collect();
     json_of("200 OK", "", &json!({"object": "list", "data": models}))
 }
@@ -160,64 +160,65 @@ impl Server {
     }
 
     /// Sets the answer to the next chat that has no script yet.
-    pub fn script(&self, acts: Vec<Act>) {
+    pub fn script(&self, acts: Vec<ResponseStep>) {
         self.shared.scripts.lock().unwrap().push_back(acts);
     }
 
     /// Sets the answer to all chats without a script.
-    pub fn always(&self, acts: Vec<Act>) {
+    pub fn answer_all_with(&self, acts: Vec<ResponseStep>) {
         *self.shared.always.lock().unwrap() = Some(acts);
     }
 
     /// Sets the answer of this model to chats without a script.
-    pub fn always_by(&self, model: &str, acts: Vec<Act>) {
+    pub fn answer_model_with(&self, model: &str, acts: Vec<ResponseStep>) {
         self.shared.by_model.lock().unwrap().insert(model.into(), acts);
     }
 
     /// The bodies of the chats that this model was asked.
     pub fn asked_of(&self, model: &str) -> Vec<Value> {
-        let bodies = self.asked().into_iter().map(|asked| asked.body);
+        let bodies = self.chat_requests().into_iter().map(|asked| asked.body);
         bodies.filter(|body| body["model"] == model).collect()
     }
 
     /// Sets the answer to requests for the list of models.
-    pub fn lists(&self, acts: Vec<Act>) {
+    pub fn script_list(&self, acts: Vec<ResponseStep>) {
         *self.shared.models.lock().unwrap() = acts;
     }
 
     /// All that it was asked but lists.
-    pub fn asked(&self) -> Vec<Asked> {
+    pub fn chat_requests(&self) -> Vec<ReceivedRequest> {
         let asked = self.shared.asked.borrow();
         asked.iter().filter(|asked| !asked.line.ends_with("/models")).cloned().collect()
     }
 
     /// All that it was asked.
-    pub fn all_asked(&self) -> Vec<Asked> {
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.shared.asked.borrow().clone()
     }
 
     /// Waits until it was asked so often for chats.
-    pub async fn asked_times(&self, times: usize) {
+    pub async fn wait_for_chats(&self, times: usize) {
         let mut asked = self.shared.asked.subscribe();
-        while self.asked().len() < times {
+        while self.chat_requests().len() < times {
             asked.changed().await.unwrap();
         }
     }
 
     /// Waits until it was asked so often for its models.
-    pub async fn listed_times(&self, times: usize) {
-        let lists =
-            |asked: &Vec<Asked>| asked.iter().filter(|a| a.line.ends_with("/models")).count();
+    pub async fn wait_for_lists(&self, times: usize) {
+        let lists = |asked: &Vec<ReceivedRequest>| {
+            asked.iter().filter(|a| a.line.ends_with("/models")).count()
+        };
         self.shared.asked.subscribe().wait_for(|asked| lists(asked) >= times).await.unwrap();
     }
 
     /// Waits until the other side has left so many answers under way.
-    pub async fn left_times(&self, times: usize) {
+    pub async fn wait_for_disconnects(&self, times: usize) {
         self.shared.left.subscribe().wait_for(|left| *left >= times).await.unwrap();
     }
 
     /// Watches the number of bytes that the client has read.
-    pub fn taken(&self) -> watch::Receiver<usize> {
+    pub fn bytes_read(&self) -> watch::Receiver<usize> {
         self.shared.taken.subscribe()
     }
 
@@ -249,7 +250,7 @@ impl Shared {
         }
     }
 
-    fn acts(&self, asked: &Asked) -> Vec<Act> {
+    fn acts(&self, asked: &ReceivedRequest) -> Vec<ResponseStep> {
         if asked.line.ends_with("/models") {
             return self.models.lock().unwrap().clone();
         }
@@ -261,10 +262,10 @@ impl Shared {
     }
 
     /// `false` if the connection is over.
-    async fn act(&self, act: Act, stream: &mut TcpStream) -> bool {
+    async fn act(&self, act: ResponseStep, stream: &mut TcpStream) -> bool {
         match act {
-            Act::Send(bytes) => stream.write_all(&bytes).await.is_ok(),
-            Act::Drip(bytes) => {
+            ResponseStep::Send(bytes) => stream.write_all(&bytes).await.is_ok(),
+            ResponseStep::Drip(bytes) => {
                 for byte in bytes {
                     if stream.write_all(&[byte]).await.is_err() {
                         return false;
@@ -272,33 +273,33 @@ impl Shared {
                 }
                 true
             }
-            Act::Pour(bytes) => {
+            ResponseStep::Pour(bytes) => {
                 while let Ok(taken) = stream.write(&bytes).await {
                     self.taken.send_modify(|all| *all += taken);
                 }
                 self.left.send_modify(|left| *left += 1);
                 false
             }
-            Act::Wait(time) => {
+            ResponseStep::Wait(time) => {
                 sleep(time).await;
                 true
             }
-            Act::Until(told) => {
+            ResponseStep::Until(told) => {
                 told.notified().await;
                 true
             }
-            Act::Hold => {
+            ResponseStep::Hold => {
                 let mut rest = [0];
                 // An end, well or ill, or bytes that nobody expects.
                 _ = stream.read(&mut rest).await;
                 self.left.send_modify(|left| *left += 1);
                 false
             }
-            Act::Reset => {
+            ResponseStep::Reset => {
                 stream.set_zero_linger().unwrap();
                 false
             }
-            Act::Close => {
+            ResponseStep::Close => {
                 // The other side may have gone before.
                 _ = stream.shutdown().await;
                 false
@@ -308,7 +309,7 @@ impl Shared {
 }
 
 /// The next request of a connection.
-async fn request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<Asked> {
+async fn request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<ReceivedRequest> {
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
             break end;
@@ -329,7 +330,7 @@ async fn request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<Asked> {
     }
     let body: Vec<u8> = bytes.drain(..length).collect();
     let body = serde_json::from_slice(&body).unwrap_or_default();
-    Some(Asked { line, headers, body })
+    Some(ReceivedRequest { line, headers, body })
 }
 
 async fn more(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<()> {

@@ -2,12 +2,12 @@
 //! person may ask.
 
 use super::{
-    MODEL, PIPES, hello, host, rig,
-    server::{Act, Server, end, event, head, json_of, says},
+    MODEL, PIPES, chat_body, host, rig,
+    server::{ResponseStep, Server, end, event, head, json_of, says},
 };
 use crate::{
-    rig::{Told, asked_so},
-    support::{Answered, Builder, TestHost},
+    rig::{ClientAnswer, with_stream},
+    support::{Builder, TestHost, TestResponse},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ fn origin(server: &Server) -> String {
     server.url().strip_suffix("/v1").unwrap().to_owned()
 }
 
-fn busy() -> Vec<Act> {
+fn busy() -> Vec<ResponseStep> {
     json_of("503 Service Unavailable", "", &json!({"error": "busy"}))
 }
 
@@ -35,21 +35,24 @@ async fn each_upstream_has_its_models_its_key_and_its_settings() {
         "more_api_keys": format!("{}=sk-two", origin(&two)),
     });
     let host = Builder::new().pipes(PIPES).start().await;
-    assert_eq!(host.turn("openai_proxy", &valves).await.status, 200);
+    assert_eq!(host.update_valves("openai_proxy", &valves).await.status, 200);
     let list = host.get("/models").await.json;
     let ids: Vec<_> =
         list["data"].as_array().unwrap().iter().map(|model| model["id"].clone()).collect();
     assert_eq!(ids, ["openai_proxy.m", "openai_proxy.two/m", "openai_proxy.three/m"]);
     for id in ids {
-        assert_eq!(host.text_of(id.as_str().unwrap(), "hi").await, "pong", "{id}");
+        assert_eq!(host.answer_text(id.as_str().unwrap(), "hi").await, "pong", "{id}");
     }
-    let key = |server: &Server| server.asked()[0].headers.get("authorization").cloned();
+    let key = |server: &Server| server.chat_requests()[0].headers.get("authorization").cloned();
     assert_eq!(key(&one).as_deref(), Some("Bearer sk-one"));
     assert_eq!(key(&two).as_deref(), Some("Bearer sk-two"));
     assert_eq!(key(&three), None);
-    assert_eq!(three.asked()[0].headers["openai-organization"], "org-3");
+    assert_eq!(three.chat_requests()[0].headers["openai-organization"], "org-3");
     for server in [&one, &two, &three] {
-        assert_eq!((server.asked().len(), &server.asked()[0].body["model"]), (1, &json!("m")));
+        assert_eq!(
+            (server.chat_requests().len(), &server.chat_requests()[0].body["model"]),
+            (1, &json!("m"))
+        );
     }
 }
 
@@ -57,7 +60,7 @@ async fn each_upstream_has_its_models_its_key_and_its_settings() {
 async fn an_upstream_that_is_down_takes_no_other_with_it() {
     let rig = rig(json!({})).await;
     let further = json!({"more_upstreams": "down http://127.0.0.1:9/v1"});
-    assert_eq!(rig.host.turn("openai_proxy", &further).await.status, 200);
+    assert_eq!(rig.host.update_valves("openai_proxy", &further).await.status, 200);
     let list = rig.host.get("/models").await.json;
     let names: Vec<_> =
         list["data"].as_array().unwrap().iter().map(|model| model["name"].clone()).collect();
@@ -69,17 +72,17 @@ async fn an_upstream_that_is_down_takes_no_other_with_it() {
         rig.host
             .chat("openai_proxy.error-down", "hi")
             .await
-            .refused(502)
+            .error_message(502)
             .contains("cannot be reached")
     );
     // Without the pipe's name before it, nobody can tell whose such a model is.
     let untold = rig.host.chat("down/m", "hi").await;
     assert!(
-        untold.refused(503).contains("down: the upstream cannot be reached"),
+        untold.error_message(503).contains("down: the upstream cannot be reached"),
         "{}",
         untold.text
     );
-    rig.host.chat("nobodys", "hi").await.refused(404);
+    rig.host.chat("nobodys", "hi").await.error_message(404);
 }
 
 #[actix_web::test]
@@ -91,7 +94,7 @@ async fn the_file_names_upstreams_in_lines_of_their_own() {
     let host = Builder::new().pipes(PIPES).valves_file(&file).start().await;
     host.get("/models").await;
     for model in ["openai_proxy.a/m", "openai_proxy.b/m"] {
-        assert_eq!(host.text_of(model, "hi").await, "pong");
+        assert_eq!(host.answer_text(model, "hi").await, "pong");
     }
 }
 
@@ -101,8 +104,8 @@ async fn the_prefix_stands_before_ids_and_names() {
     let host = host(&server.url(), json!({"name_prefix": "home/"})).await;
     let model = host.get("/models").await.json["data"][0].clone();
     assert_eq!((&model["id"], &model["name"]), (&json!("openai_proxy.home/m"), &json!("home/m")));
-    assert_eq!(host.text_of("openai_proxy.home/m", "hi").await, "pong");
-    assert_eq!(server.asked()[0].body["model"], "m");
+    assert_eq!(host.answer_text("openai_proxy.home/m", "hi").await, "pong");
+    assert_eq!(server.chat_requests()[0].body["model"], "m");
 }
 
 #[actix_web::test]
@@ -112,10 +115,10 @@ async fn a_model_that_is_not_listed_goes_to_the_fallback_model() {
     let answered = host.chat("openai_proxy.unknown", "hi").await;
     assert_eq!(answered.status, 200, "{}", answered.text);
     assert_eq!(answered.json["selected_model_id"], "openai_proxy.spare");
-    assert_eq!(server.asked()[0].body["model"], "spare");
+    assert_eq!(server.chat_requests()[0].body["model"], "spare");
     let none = self::host(&server.url(), json!({"fallback_model": "nobody"})).await;
     let refused = none.chat("openai_proxy.unknown", "hi").await;
-    let said = refused.refused(404);
+    let said = refused.error_message(404);
     assert!(said.starts_with("Model `openai_proxy.unknown` was not found: "), "{said}");
 }
 
@@ -127,19 +130,20 @@ async fn the_fallback_model_answers_in_place_of_one_that_fails_before_it_says_an
     for failing in [
         busy(),
         json_of("404 Not Found", "", &json!({"error": "no such model"})),
-        vec![head(), Act::Close],
+        vec![head(), ResponseStep::Close],
     ] {
-        let before = server.asked().len();
+        let before = server.chat_requests().len();
         server.script(failing);
-        let answered = host.post("/chat/completions", &asked_so(hello(&json!({})), true)).await;
-        assert_eq!(Told::of(&answered).content, "pong");
+        let answered =
+            host.post("/chat/completions", &with_stream(chat_body(&json!({})), true)).await;
+        assert_eq!(ClientAnswer::read(&answered).content, "pong");
         assert!(
             answered.text.contains(r#""selected_model_id":"openai_proxy.spare""#),
             "{}",
             answered.text
         );
         let models: Vec<_> = server
-            .asked()
+            .chat_requests()
             .split_off(before)
             .into_iter()
             .map(|asked| asked.body["model"].clone())
@@ -148,11 +152,11 @@ async fn the_fallback_model_answers_in_place_of_one_that_fails_before_it_says_an
     }
     // An error of the request is one at every upstream.
     server.script(json_of("400 Bad Request", "", &json!({"error": "no"})));
-    host.chat(MODEL, "hi").await.refused(400);
+    host.chat(MODEL, "hi").await.error_message(400);
     // If no model can answer, the error is that of the first one.
     server.script(busy());
     server.script(json_of("500 Oops", "", &json!({"error": "oops"})));
-    assert!(host.chat(MODEL, "hi").await.refused(503).contains("`openai_proxy.m`"));
+    assert!(host.chat(MODEL, "hi").await.error_message(503).contains("`openai_proxy.m`"));
 }
 
 #[actix_web::test]
@@ -167,14 +171,15 @@ async fn a_request_can_have_its_first_model_fail_so_that_fallbacks_can_be_tried(
     ] {
         let request =
             host.request(Method::POST, "/chat/completions").header("x-pipewright-fail", fail);
-        let answered = Answered::of(request.json(&hello(&json!({}))).send().await.unwrap()).await;
+        let answered =
+            TestResponse::read(request.json(&chat_body(&json!({}))).send().await.unwrap()).await;
         assert_eq!(
             (answered.status, answered.header("x-pipewright-model")),
             (status, answerer),
             "{fail}"
         );
     }
-    assert_eq!(server.asked().len(), 3);
+    assert_eq!(server.chat_requests().len(), 3);
 }
 
 #[actix_web::test]
@@ -184,12 +189,12 @@ async fn an_answer_that_has_begun_is_nobody_else_s() {
     server.script(vec![
         head(),
         says("half"),
-        Act::Send(event(&json!({"error": "died"}))),
-        Act::Close,
+        ResponseStep::Send(event(&json!({"error": "died"}))),
+        ResponseStep::Close,
     ]);
-    let answered = host.post("/chat/completions", &asked_so(hello(&json!({})), true)).await;
-    assert_eq!(super::broken(&answered).0, "half");
-    assert_eq!(server.asked().len(), 1);
+    let answered = host.post("/chat/completions", &with_stream(chat_body(&json!({})), true)).await;
+    assert_eq!(super::split_broken_stream(&answered).0, "half");
+    assert_eq!(server.chat_requests().len(), 1);
 }
 
 #[actix_web::test]
@@ -198,15 +203,15 @@ async fn the_fallback_may_be_at_another_upstream() {
     let more = format!("two {}", two.url());
     let host = host(&one.url(), json!({"fallback_model": "openai_proxy.two/spare", "more_upstreams": more, "max_attempts": 1})).await;
     one.script(busy());
-    assert_eq!(host.text_of(MODEL, "hi").await, "pong");
-    assert_eq!((one.asked().len(), two.asked().len()), (1, 1));
+    assert_eq!(host.answer_text(MODEL, "hi").await, "pong");
+    assert_eq!((one.chat_requests().len(), two.chat_requests().len()), (1, 1));
 }
 
 /// A chat of this person, with these fields.
-async fn asks(host: &TestHost, who: &str, more: &Value) -> Answered {
+async fn chat_as(host: &TestHost, who: &str, more: &Value) -> TestResponse {
     let request =
         host.request(Method::POST, "/chat/completions").header("x-openwebui-user-id", who);
-    Answered::of(request.json(&hello(more)).send().await.unwrap()).await
+    TestResponse::read(request.json(&chat_body(more)).send().await.unwrap()).await
 }
 
 #[actix_web::test]
@@ -216,28 +221,30 @@ async fn each_person_may_ask_so_many_questions_a_minute() {
     let title = json!({"task": "title_generation"});
     let result = json!({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]}, {"role": "tool", "tool_call_id": "c", "content": "7"}]});
     for _ in 0..2 {
-        assert_eq!(asks(&host, "ann", &json!({})).await.status, 200);
+        assert_eq!(chat_as(&host, "ann", &json!({})).await.status, 200);
         // Requests that no person has sent do not count.
-        assert_eq!(asks(&host, "ann", &title).await.status, 200);
+        assert_eq!(chat_as(&host, "ann", &title).await.status, 200);
         // Results of tools do: anybody can end a chat with one.
-        assert_eq!(asks(&host, "ann", &result).await.status, 200);
+        assert_eq!(chat_as(&host, "ann", &result).await.status, 200);
     }
-    asks(&host, "ann", &result).await.refused(429);
-    asks(&host, "ann", &json!({"task": "x"})).await.refused(429);
-    let refused = asks(&host, "ann", &json!({})).await;
+    chat_as(&host, "ann", &result).await.error_message(429);
+    chat_as(&host, "ann", &json!({"task": "x"})).await.error_message(429);
+    let refused = chat_as(&host, "ann", &json!({})).await;
     assert!(
-        refused.refused(429).starts_with("Only 4 questions a minute may be asked: try again in "),
+        refused
+            .error_message(429)
+            .starts_with("Only 4 questions a minute may be asked: try again in "),
         "{}",
         refused.text
     );
     let wait: u64 = refused.header("retry-after").parse().unwrap();
     assert!((55..=60).contains(&wait), "{wait}");
-    assert_eq!(asks(&host, "bob", &json!({})).await.status, 200);
-    assert_eq!(asks(&host, "ann", &title).await.status, 200);
+    assert_eq!(chat_as(&host, "bob", &json!({})).await.status, 200);
+    assert_eq!(chat_as(&host, "ann", &title).await.status, 200);
     // Turning another valve forgets nothing.
-    host.turn("openai_proxy", &json!({"builtin_tools": false})).await;
-    asks(&host, "ann", &json!({})).await.refused(429);
-    assert_eq!(server.asked().len(), 8);
+    host.update_valves("openai_proxy", &json!({"builtin_tools": false})).await;
+    chat_as(&host, "ann", &json!({})).await.error_message(429);
+    assert_eq!(server.chat_requests().len(), 8);
 }
 
 #[actix_web::test]
@@ -248,19 +255,19 @@ async fn an_answer_under_way_keeps_its_upstream_when_valves_are_turned() {
     one.script(vec![
         head(),
         says("half"),
-        Act::Until(Arc::clone(&turned)),
+        ResponseStep::Until(Arc::clone(&turned)),
         says(" more"),
-        Act::Send(event(&end("stop"))),
-        Act::Close,
+        ResponseStep::Send(event(&end("stop"))),
+        ResponseStep::Close,
     ]);
     let request = host.request(Method::POST, "/chat/completions");
-    let answer = request.json(&asked_so(hello(&json!({})), true)).send().await.unwrap();
+    let answer = request.json(&with_stream(chat_body(&json!({})), true)).send().await.unwrap();
     let moved = json!({"api_base": two.url(), "api_key": "sk-two"});
-    assert_eq!(host.turn("openai_proxy", &moved).await.status, 200);
-    assert_eq!(host.text_of(MODEL, "hi").await, "pong");
+    assert_eq!(host.update_valves("openai_proxy", &moved).await.status, 200);
+    assert_eq!(host.answer_text(MODEL, "hi").await, "pong");
     turned.notify_one();
-    assert_eq!(Told::of(&Answered::of(answer).await).content, "half more");
-    assert_eq!((one.asked().len(), two.asked().len()), (1, 1));
+    assert_eq!(ClientAnswer::read(&TestResponse::read(answer).await).content, "half more");
+    assert_eq!((one.chat_requests().len(), two.chat_requests().len()), (1, 1));
 }
 
 #[actix_web::test]
@@ -270,7 +277,7 @@ async fn how_an_upstream_fares_is_among_the_metrics_by_its_name_and_not_its_addr
     let host = host(&server.url(), valves).await;
     server.script(json_of("500 Internal Server Error", "", &json!({"error": "no"})));
     for status in [502, 503] {
-        host.chat("openai_proxy.mine/m", "hi").await.refused(status);
+        host.chat("openai_proxy.mine/m", "hi").await.error_message(status);
     }
     let metrics = host.get("/metrics").await.text;
     let labels = "pipe=\"openai_proxy\",upstream=\"mine\"";

@@ -17,7 +17,7 @@ async fn usage_with_cache(cache_above_tokens: u64) -> Value {
         Emulator::start(EmulatorOptions { catalogue, ..EmulatorOptions::default() }).unwrap();
     let host = host_of(Builder::new(), &bedrock, &[]).await;
     let valves = json!({"cache_above_tokens": cache_above_tokens});
-    assert_eq!(host.turn("optimizer", &valves).await.status, 200);
+    assert_eq!(host.update_valves("optimizer", &valves).await.status, 200);
     let mut body = chat(&format!("bon-bedrock_models.{MODEL}"), "What is asked?");
     body["messages"] = json!([
         {"role": "system", "content": "A rule that matters. ".repeat(1000)},

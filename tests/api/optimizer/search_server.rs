@@ -11,16 +11,16 @@ use std::{
 /// A running server.
 pub struct SearchServer {
     pub url: String,
-    asked: Arc<Mutex<Vec<String>>>,
+    queries: Arc<Mutex<Vec<String>>>,
 }
 
 impl SearchServer {
     /// Starts a server that answers with these results: title, address and passage.
     pub fn start(answer: impl Fn(&str) -> Vec<[String; 3]> + Send + Sync + 'static) -> Self {
-        let (answer, asked) = (Arc::new(answer), Arc::new(Mutex::<Vec<String>>::default()));
+        let (answer, queries) = (Arc::new(answer), Arc::new(Mutex::<Vec<String>>::default()));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let seen = Arc::clone(&asked);
+        let seen = Arc::clone(&queries);
         let app = move || {
             let (answer, seen) = (Arc::clone(&answer), Arc::clone(&seen));
             App::new().default_service(web::to(
@@ -38,12 +38,12 @@ impl SearchServer {
         };
         let server = HttpServer::new(app).workers(1).disable_signals().listen(listener).unwrap();
         actix_web::rt::spawn(server.run());
-        Self { url, asked }
+        Self { url, queries }
     }
 
     /// Returns all queries so far.
-    pub fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    pub fn queries(&self) -> Vec<String> {
+        self.queries.lock().unwrap().clone()
     }
 
     /// Returns the valves that choose this server.

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 /// The reply of the model.
 #[derive(Clone)]
-pub enum Line {
+pub enum ScriptedReply {
     Says(String),
     /// The same, when so many who are told so have come.
     Together(usize, String),
@@ -18,11 +18,11 @@ pub enum Line {
     Fails(u16),
 }
 
-pub fn says(text: &str) -> Line {
-    Line::Says(text.into())
+pub fn says(text: &str) -> ScriptedReply {
+    ScriptedReply::Says(text.into())
 }
 
-type Script = dyn Fn(&str, usize) -> Line + Send + Sync;
+type Script = dyn Fn(&str, usize) -> ScriptedReply + Send + Sync;
 
 struct Shared {
     script: Box<Script>,
@@ -40,7 +40,7 @@ pub struct Upstream {
 impl Upstream {
     pub fn start(
         models: &[&'static str],
-        script: impl Fn(&str, usize) -> Line + Send + Sync + 'static,
+        script: impl Fn(&str, usize) -> ScriptedReply + Send + Sync + 'static,
     ) -> Self {
         let shared = Arc::new(Shared {
             script: Box::new(script),
@@ -75,7 +75,7 @@ impl Upstream {
     }
 
     /// The bodies of all chats.
-    pub fn asked(&self) -> Vec<Value> {
+    pub fn chat_bodies(&self) -> Vec<Value> {
         self.shared.asked.lock().unwrap().clone()
     }
 }
@@ -88,13 +88,13 @@ impl Shared {
             (self.script)(&body["messages"].to_string(), asked.len() - 1)
         };
         let text = match line {
-            Line::Says(text) => text,
-            Line::Together(count, text) => {
+            ScriptedReply::Says(text) => text,
+            ScriptedReply::Together(count, text) => {
                 self.together.send_modify(|here| *here += 1);
                 self.together.subscribe().wait_for(|here| *here >= count).await.unwrap();
                 text
             }
-            Line::Fails(status) => {
+            ScriptedReply::Fails(status) => {
                 let status = StatusCode::from_u16(status).unwrap();
                 return HttpResponse::build(status)
                     .json(json!({"error": {"message": "not so", "type": "x"}}));

@@ -1,7 +1,7 @@
 //! Files that come and go: upload, link, delete, changes on disk.
 
 use super::{has_landlock, has_python, python_builder, python_host, wait_for, wait_until_loaded};
-use crate::support::{Answered, TestHost};
+use crate::support::{TestHost, TestResponse};
 use reqwest::{Method, multipart};
 use serde_json::json;
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
@@ -12,16 +12,16 @@ fn says(text: &str) -> String {
     )
 }
 
-async fn upload(host: &TestHost, name: &str, text: &str) -> Answered {
+async fn upload(host: &TestHost, name: &str, text: &str) -> TestResponse {
     let part = multipart::Part::text(text.to_owned()).file_name(name.to_owned());
     let form = multipart::Form::new().part("file", part);
     let request = host.request(Method::POST, "/pipelines/upload").multipart(form);
-    Answered::of(request.send().await.unwrap()).await
+    TestResponse::read(request.send().await.unwrap()).await
 }
 
-async fn delete(host: &TestHost, id: &str) -> Answered {
+async fn delete(host: &TestHost, id: &str) -> TestResponse {
     let request = host.request(Method::DELETE, "/pipelines/delete").json(&json!({"id": id}));
-    Answered::of(request.send().await.unwrap()).await
+    TestResponse::read(request.send().await.unwrap()).await
 }
 
 #[actix_web::test]
@@ -36,9 +36,9 @@ async fn an_uploaded_file_answers_until_it_is_deleted() {
     );
     let listed = host.get("/pipelines").await;
     assert_eq!(listed.json["data"][0]["id"], "fresh", "the page returns to the first");
-    assert_eq!(host.text_of("fresh", "hi").await, "one");
+    assert_eq!(host.answer_text("fresh", "hi").await, "one");
     assert_eq!(upload(&host, "fresh.py", &says("two")).await.status, 200);
-    assert_eq!(host.text_of("fresh", "hi").await, "two");
+    assert_eq!(host.answer_text("fresh", "hi").await, "two");
     assert_eq!(delete(&host, "fresh").await.status, 200);
     assert_eq!(host.chat("fresh", "hi").await.status, 404);
     assert!(!host.folder.path().join("fresh.py").exists());
@@ -64,7 +64,7 @@ async fn a_file_that_cannot_be_loaded_is_never_a_success_and_tells_why() {
         ),
     ] {
         let refused = upload(&host, name, text).await;
-        assert!(refused.refused(422).contains(words), "{name}: {}", refused.text);
+        assert!(refused.error_message(422).contains(words), "{name}: {}", refused.text);
         let entry = wait_until_loaded(&host, name.trim_end_matches(".py")).await;
         assert!(entry["problem"].as_str().unwrap().contains(words), "{entry}");
         let shown = entry["name"].as_str().unwrap();
@@ -77,8 +77,8 @@ async fn a_file_that_cannot_be_loaded_is_never_a_success_and_tells_why() {
 #[actix_web::test]
 async fn a_new_version_that_cannot_be_loaded_leaves_the_old_one_as_it_was() {
     let Some(host) = python_host(&[("kept.py", &says("one"))]).await else { return };
-    upload(&host, "kept.py", "class Pipeline(:\n").await.refused(422);
-    assert_eq!(host.text_of("kept", "hi").await, "one");
+    upload(&host, "kept.py", "class Pipeline(:\n").await.error_message(422);
+    assert_eq!(host.answer_text("kept", "hi").await, "one");
     assert_eq!(fs::read_to_string(host.folder.path().join("kept.py")).unwrap(), says("one"));
 }
 
@@ -86,7 +86,7 @@ async fn a_new_version_that_cannot_be_loaded_leaves_the_old_one_as_it_was() {
 async fn names_and_links_that_lead_elsewhere_are_refused() {
     let Some(host) = python_host(&[]).await else { return };
     for name in ["x.txt", "..%2Fx.py", "a b.py", "script.py", "python.py"] {
-        upload(&host, name, &says("x")).await.refused(422);
+        upload(&host, name, &says("x")).await.error_message(422);
     }
     let trap = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     trap.set_nonblocking(true).unwrap();
@@ -104,9 +104,9 @@ async fn with_files_only_nobody_adds_or_deletes_by_the_api() {
     }
     let host = python_builder("files", &[("mine.py", &says("one"))]).start().await;
     wait_until_loaded(&host, "mine").await;
-    upload(&host, "other.py", &says("x")).await.refused(403);
+    upload(&host, "other.py", &says("x")).await.error_message(403);
     assert!(delete(&host, "mine").await.status >= 400);
-    assert_eq!(host.text_of("mine", "hi").await, "one");
+    assert_eq!(host.answer_text("mine", "hi").await, "one");
 }
 
 #[actix_web::test]
@@ -114,18 +114,18 @@ async fn a_file_that_changes_on_disk_is_loaded_again_and_no_other() {
     let counts = "import os\nclass Pipeline:\n    def pipe(self, **arguments):\n        return str(os.getpid())\n";
     let files = [("changes.py", &*says("one")), ("stays.py", counts)];
     let Some(host) = python_host(&files).await else { return };
-    let process = host.text_of("stays", "hi").await;
+    let process = host.answer_text("stays", "hi").await;
     fs::write(host.folder.path().join("changes.py"), says("another")).unwrap();
     assert_eq!(host.post("/pipelines/reload", &json!({})).await.status, 200);
-    while host.text_of("changes", "hi").await != "another" {}
-    assert_eq!(host.text_of("stays", "hi").await, process);
+    while host.answer_text("changes", "hi").await != "another" {}
+    assert_eq!(host.answer_text("stays", "hi").await, process);
     fs::write(host.folder.path().join("changes.py"), "class Pipeline(:\n").unwrap();
     wait_for(&host, |pipes| {
         let entry = pipes.iter().find(|entry| entry["id"] == "changes")?;
         entry["problem"].as_str()?.contains("not used").then(|| entry.clone())
     })
     .await;
-    assert_eq!(host.text_of("changes", "hi").await, "another");
+    assert_eq!(host.answer_text("changes", "hi").await, "another");
     fs::remove_file(host.folder.path().join("changes.py")).unwrap();
     wait_for(&host, |pipes| {
         pipes.iter().all(|entry| entry["id"] != "changes").then_some(json!(null))
@@ -175,7 +175,7 @@ async fn packages_are_installed_even_if_uv_cannot_run_within_the_limits() {
         .start()
         .await;
     wait_until_loaded(&host, "greets").await;
-    assert_eq!(host.text_of("greets", "hi").await, "installed");
+    assert_eq!(host.answer_text("greets", "hi").await, "installed");
 }
 
 #[actix_web::test]
@@ -184,5 +184,5 @@ async fn requirements_that_are_no_packages_are_refused() {
     let text =
         format!("\"\"\"\nrequirements: --index-url=http://example.com\n\"\"\"\n{}", says("x"));
     let refused = upload(&host, "wants.py", &text).await;
-    assert!(refused.refused(422).contains("not the name of a package"), "{}", refused.text);
+    assert!(refused.error_message(422).contains("not the name of a package"), "{}", refused.text);
 }

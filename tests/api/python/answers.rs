@@ -98,7 +98,7 @@ async fn every_form_of_answer_is_read_streamed_or_not() {
         let model = format!("forms.{form}");
         assert_eq!(streamed_text(&host, &model, "hi").await, expected, "{form}, streamed");
         if form != "nothing" {
-            assert_eq!(host.text_of(&model, "hi").await, expected, "{form}");
+            assert_eq!(host.answer_text(&model, "hi").await, expected, "{form}");
         }
     }
 }
@@ -131,10 +131,10 @@ class Pipeline:
         return f"{model_id}: {self.Valves(count=user_message).count}"
 "#;
     let Some(host) = python_host_with(&[("strict.py", file)], &["two words"]).await else { return };
-    assert_eq!(host.text_of("two words", "7").await, "two words: 7");
-    assert!(host.chat("two words", "seven").await.refused(500).contains("valid integer"));
+    assert_eq!(host.answer_text("two words", "7").await, "two words: 7");
+    assert!(host.chat("two words", "seven").await.error_message(500).contains("valid integer"));
     assert_eq!(host.valves("two%20words").await["count"], 1);
-    assert_eq!(host.turn("two%20words", &json!({"count": "2"})).await.status, 200);
+    assert_eq!(host.update_valves("two%20words", &json!({"count": "2"})).await.status, 200);
 }
 
 #[actix_web::test]
@@ -153,10 +153,10 @@ async fn usage_finish_and_events_come_through() {
 #[actix_web::test]
 async fn an_exception_has_a_status_before_the_first_word_and_is_a_frame_after_it() {
     let Some(host) = python_host(&[("forms.py", FORMS)]).await else { return };
-    assert_eq!(host.chat("forms.raises", "hi").await.refused(500), "Nothing to say");
+    assert_eq!(host.chat("forms.raises", "hi").await.error_message(500), "Nothing to say");
     let frames = host.stream("forms.late", "hi").await.join("\n");
     assert!(frames.contains("late") && frames.contains("Nothing more to say"), "{frames}");
-    assert_eq!(host.text_of("forms.text", "hi").await, "text: hi", "it goes on");
+    assert_eq!(host.answer_text("forms.text", "hi").await, "text: hi", "it goes on");
 }
 
 #[actix_web::test]
@@ -265,7 +265,7 @@ class Pipeline:
 "#;
     let files = [("forms.py", FORMS), ("asks.py", asks)];
     let Some(host) = python_host(&files).await else { return };
-    assert_eq!(host.text_of("asks", "hi").await, "text: hi, of True");
+    assert_eq!(host.answer_text("asks", "hi").await, "text: hi, of True");
     let circle = host.chat("asks", "circle").await;
     assert!(circle.text.contains("more than 4 pipes"), "{}", circle.text);
 }

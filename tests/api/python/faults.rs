@@ -126,8 +126,8 @@ async fn a_crash_costs_one_request() {
     let Some(host) = faults_host().await else { return };
     for model in ["faults.exits", "faults.segfaults"] {
         let crashed = host.chat(model, "hi").await;
-        assert!(crashed.refused(502).contains("has ended"), "{}", crashed.text);
-        assert_eq!(host.text_of("faults.fine", "hi").await, "fine", "after {model}");
+        assert!(crashed.error_message(502).contains("has ended"), "{}", crashed.text);
+        assert_eq!(host.answer_text("faults.fine", "hi").await, "fine", "after {model}");
     }
 }
 
@@ -135,37 +135,38 @@ async fn a_crash_costs_one_request() {
 async fn what_is_too_large_for_the_host_costs_one_request() {
     let Some(host) = faults_host().await else { return };
     let large = host.chat("faults.large", "hi").await;
-    assert!(large.refused(500).contains("16777216 are allowed"), "{}", large.text);
+    assert!(large.error_message(500).contains("16777216 are allowed"), "{}", large.text);
     let forged = host.chat("faults.forges", "hi").await;
-    assert!(forged.refused(502).contains("too many pieces"), "{}", forged.text);
-    assert_eq!(host.text_of("faults.fine", "hi").await, "fine");
-    assert_eq!(host.text_of("faults.swells", "hi").await, "swollen");
+    assert!(forged.error_message(502).contains("too many pieces"), "{}", forged.text);
+    assert_eq!(host.answer_text("faults.fine", "hi").await, "fine");
+    assert_eq!(host.answer_text("faults.swells", "hi").await, "swollen");
     assert_eq!(host.post("/pipelines/reload", &serde_json::json!({})).await.status, 200);
-    assert_eq!(host.text_of("faults.fine", "hi").await, "fine", "the list from before stays");
+    assert_eq!(host.answer_text("faults.fine", "hi").await, "fine", "the list from before stays");
 }
 
 #[actix_web::test]
 async fn a_file_without_standard_error_is_answered_for() {
     let Some(host) = faults_host().await else { return };
-    assert_eq!(host.chat("faults.mutes", "hi").await.refused(500), "No traceback");
-    assert_eq!(host.text_of("faults.fine", "hi").await, "fine");
+    assert_eq!(host.chat("faults.mutes", "hi").await.error_message(500), "No traceback");
+    assert_eq!(host.answer_text("faults.fine", "hi").await, "fine");
 }
 
 #[actix_web::test]
 async fn a_leak_ends_at_the_limit_of_memory() {
     let Some(host) = faults_host().await else { return };
-    let turned = host.turn("faults", &serde_json::json!({"pipewright_memory_mib": 512})).await;
+    let turned =
+        host.update_valves("faults", &serde_json::json!({"pipewright_memory_mib": 512})).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
     wait_until_loaded(&host, "faults").await;
     let leaked = host.chat("faults.leaks", "hi").await;
     assert!(leaked.status >= 500, "{}", leaked.text);
-    assert_eq!(host.text_of("faults.fine", "hi").await, "fine");
+    assert_eq!(host.answer_text("faults.fine", "hi").await, "fine");
 }
 
 #[actix_web::test]
 async fn a_flood_of_lines_is_cut_and_the_answer_comes() {
     let Some(host) = faults_host().await else { return };
-    assert_eq!(host.text_of("faults.prints", "hi").await, "printed");
+    assert_eq!(host.answer_text("faults.prints", "hi").await, "printed");
 }
 
 #[actix_web::test]
@@ -192,15 +193,15 @@ async fn a_loop_that_nobody_waits_for_is_interrupted() {
         line.is_some_and(|line| !line.ends_with(" 0"))
     };
     while in_flight().await {}
-    assert_eq!(host.text_of("faults.fine", "hi").await, "fine");
+    assert_eq!(host.answer_text("faults.fine", "hi").await, "fine");
 }
 
 #[actix_web::test]
 async fn a_process_whose_only_call_cannot_be_ended_is_replaced() {
     let Some(host) = faults_host().await else { return };
-    let process = host.text_of("faults.process", "hi").await;
+    let process = host.answer_text("faults.process", "hi").await;
     drop(begin(&host, "faults.sleeps").await);
-    while host.text_of("faults.process", "hi").await == process {}
+    while host.answer_text("faults.process", "hi").await == process {}
     let left = Instant::now();
     while std::path::Path::new("/proc").join(&process).exists() {
         assert!(left.elapsed() < Duration::from_secs(30), "{process} is still there");
@@ -213,8 +214,8 @@ async fn two_hundred_streams_wait_at_once_and_others_are_answered() {
     let Some(host) = faults_host().await else { return };
     for model in ["faults.waits", "faults.awaits"] {
         let waiting = join_all((0..200).map(|_| begin(&host, model))).await;
-        assert_eq!(host.text_of("faults.fine", "hi").await, "fine");
-        assert_eq!(host.text_of("faults.go", "hi").await, "gone");
+        assert_eq!(host.answer_text("faults.fine", "hi").await, "fine");
+        assert_eq!(host.answer_text("faults.go", "hi").await, "gone");
         for response in waiting {
             let rest: Vec<_> = response.bytes_stream().collect().await;
             let rest: Vec<u8> = rest.into_iter().flat_map(|piece| piece.unwrap()).collect();

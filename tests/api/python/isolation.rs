@@ -58,7 +58,8 @@ async fn a_file_sees_no_variables_and_no_files_of_its_host() {
     let in_run = in_run.map_or_else(|| "/run/none".into(), |entry| entry.path());
     let paths =
         json!([secret, own, "/proc/1/environ", "/etc/shadow", in_run, "/etc/hosts", "/etc/passwd"]);
-    let seen: Value = serde_json::from_str(&host.text_of("spy", &paths.to_string()).await).unwrap();
+    let seen: Value =
+        serde_json::from_str(&host.answer_text("spy", &paths.to_string()).await).unwrap();
     let environment = seen["environment"].as_object().unwrap();
     assert_eq!(environment["GIVEN"], "yes");
     let names: Vec<_> = environment.keys().filter(|name| *name != "LC_CTYPE").collect();
@@ -114,8 +115,8 @@ async fn wait_until_gone(processes: &str) {
 #[actix_web::test]
 async fn processes_end_with_their_host() {
     let Some(host) = super::python_host(&[("parent.py", PARENT)]).await else { return };
-    let processes = host.text_of("parent", "hi").await;
-    let folder = host.ended().await;
+    let processes = host.answer_text("parent", "hi").await;
+    let folder = host.stop().await;
     wait_until_gone(&processes).await;
     drop(folder);
 }
@@ -123,12 +124,12 @@ async fn processes_end_with_their_host() {
 #[actix_web::test]
 async fn processes_end_with_the_one_that_started_them() {
     let Some(host) = super::python_host(&[("parent.py", PARENT)]).await else { return };
-    let processes = host.text_of("parent", "hi").await;
+    let processes = host.answer_text("parent", "hi").await;
     let crashed = host.chat("parent", "end").await;
-    assert!(crashed.refused(502).contains("exit status: 3"), "{}", crashed.text);
+    assert!(crashed.error_message(502).contains("exit status: 3"), "{}", crashed.text);
     wait_until_gone(&processes).await;
 
-    let processes = host.text_of("parent", "hi").await;
+    let processes = host.answer_text("parent", "hi").await;
     let request = host.request(Method::DELETE, "/pipelines/delete").json(&json!({"id": "parent"}));
     assert_eq!(request.send().await.unwrap().status(), 200);
     wait_until_gone(&processes).await;

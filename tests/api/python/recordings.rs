@@ -2,7 +2,7 @@
 //! that do the same. `tests/recordings/README.md` tells what was recorded.
 
 use super::python_host_with;
-use crate::support::{Answered, TestHost};
+use crate::support::{TestHost, TestResponse};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{
@@ -44,14 +44,14 @@ async fn recorded_host() -> Option<TestHost> {
     python_host_with(&files, &FILES).await
 }
 
-async fn replay(host: &TestHost, request: &Value) -> Answered {
+async fn replay(host: &TestHost, request: &Value) -> TestResponse {
     let method: Method = request["method"].as_str().unwrap().parse().unwrap();
     let replayed = host.request(method, request["path"].as_str().unwrap()).json(&request["json"]);
-    Answered::of(replayed.send().await.unwrap()).await
+    TestResponse::read(replayed.send().await.unwrap()).await
 }
 
 /// Returns the text of an answer, streamed or not, or its error.
-fn text(answered: &Answered) -> String {
+fn text(answered: &TestResponse) -> String {
     let content = &answered.json["choices"][0]["message"]["content"];
     if let Some(text) = content.as_str().or_else(|| answered.json["detail"].as_str()) {
         return text.to_owned();
@@ -116,7 +116,7 @@ async fn recorded_filter_calls_change_chats_as_the_reference_server_did() {
             let last = messages.as_array_mut().unwrap().last_mut().unwrap();
             let said = last["content"].as_str().unwrap_or_default().to_owned();
             if said.contains("block me") && path == "/recorder_filter/filter/inlet" {
-                assert_eq!(answered.refused(500), "Blocked by recorder filter", "{place}");
+                assert_eq!(answered.error_message(500), "Blocked by recorder filter", "{place}");
                 continue;
             }
             if path == "/recorder_filter/filter/outlet" {

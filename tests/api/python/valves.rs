@@ -71,8 +71,8 @@ async fn what_the_form_sends_reaches_the_file_and_is_saved_where_the_reference_s
     form["colour"] = "green".into();
     form["headers"] = r#"{"c": "d"}"#.into();
     form["OPENAI_API_KEY"] = "sk-entered".into();
-    assert_eq!(host.turn("turned", &form).await.status, 200);
-    let seen = host.text_of("turned", "hi").await;
+    assert_eq!(host.update_valves("turned", &form).await.status, 200);
+    let seen = host.answer_text("turned", "hi").await;
     for part in [
         "1 [",
         "('count', 7)",
@@ -113,7 +113,7 @@ class Pipeline:
 #[actix_web::test]
 async fn refused_valves_change_nothing() {
     let Some(host) = python_host(&[("turned.py", VALVES)]).await else { return };
-    let before = host.text_of("turned", "hi").await;
+    let before = host.answer_text("turned", "hi").await;
     for (name, bad, words) in [
         ("count", json!("11"), "between 1 and 10"),
         ("colour", json!("blue"), "one of red, green"),
@@ -122,11 +122,11 @@ async fn refused_valves_change_nothing() {
         ("names", json!(["refuse"]), "This name is taken"),
         ("OPENAI_API_BASE_URL", json!("https://elsewhere.example.com"), "must be entered again"),
     ] {
-        let refused = host.turn("turned", &json!({name: bad})).await;
+        let refused = host.update_valves("turned", &json!({name: bad})).await;
         assert!(refused.status >= 400, "{name}");
         assert!(refused.text.contains(words), "{name}: {}", refused.text);
     }
-    assert_eq!(host.text_of("turned", "hi").await, before);
+    assert_eq!(host.answer_text("turned", "hi").await, before);
     assert!(!host.folder.path().join("turned/valves.json").exists());
 }
 
@@ -142,7 +142,7 @@ async fn saved_valves_of_the_reference_server_are_read() {
         .unwrap();
     let host = builder.variable("TURNED_SHARE", "0.75").start().await;
     super::wait_until_loaded(&host, "turned").await;
-    let seen = host.text_of("turned", "hi").await;
+    let seen = host.answer_text("turned", "hi").await;
     for part in ["('count', 9)", "{'e': 'f'}", "('share', 0.75)"] {
         assert!(seen.contains(part), "{part}: {seen}");
     }
@@ -170,12 +170,13 @@ class Pipeline:
         let models = host
             .request(reqwest::Method::GET, "/models")
             .header("user-agent", "Python/3.11 aiohttp/3.14.5");
-        let models = crate::support::Answered::of(models.send().await.unwrap()).await.json;
+        let models = crate::support::TestResponse::read(models.send().await.unwrap()).await.json;
         let all = models["data"].as_array().unwrap().clone();
         all.into_iter().find(|entry| entry["id"] == "some_filter").unwrap()["pipeline"].clone()
     };
     assert_eq!(filter().await["pipelines"], json!(["*"]));
-    let turned = host.turn("some_filter", &json!({"pipelines": ["m"], "priority": "5"})).await;
+    let turned =
+        host.update_valves("some_filter", &json!({"pipelines": ["m"], "priority": "5"})).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
     assert_eq!(
         (&filter().await["pipelines"], &filter().await["priority"]),

@@ -1,7 +1,7 @@
 //! Chats with documents behind them.
 
-use super::{ECHO, filled};
-use crate::support::{Answered, chat};
+use super::{ECHO, host_with_documents};
+use crate::support::{TestResponse, chat};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ fn data(frames: &[String]) -> Vec<Value> {
 
 #[actix_web::test]
 async fn a_streamed_answer_shows_its_sources_before_its_first_word_and_cites_them() {
-    let host = filled().await;
+    let host = host_with_documents().await;
     let frames = data(&host.stream(ECHO, QUESTION).await);
     let kinds: Vec<_> = frames
         .iter()
@@ -41,7 +41,7 @@ async fn a_streamed_answer_shows_its_sources_before_its_first_word_and_cites_the
 
 #[actix_web::test]
 async fn every_frame_of_a_stream_is_a_chunk_that_clients_of_openai_can_read() {
-    let host = filled().await;
+    let host = host_with_documents().await;
     for frame in data(&host.stream(ECHO, QUESTION).await) {
         assert!(frame["choices"].is_array() && frame["id"].is_string(), "{frame}");
     }
@@ -49,18 +49,18 @@ async fn every_frame_of_a_stream_is_a_chunk_that_clients_of_openai_can_read() {
 
 #[actix_web::test]
 async fn open_webui_is_shown_each_source_once() {
-    let host = filled().await;
+    let host = host_with_documents().await;
     let mut body = chat(ECHO, QUESTION);
     body["stream"] = true.into();
     let request = host.request(Method::POST, "/chat/completions").json(&body);
     let request = request.header("user-agent", "Python/3.11 aiohttp/3.14.5");
-    let text = Answered::of(request.send().await.unwrap()).await.text;
+    let text = TestResponse::read(request.send().await.unwrap()).await.text;
     assert!(text.contains("\"type\":\"source\"") && !text.contains("annotations"), "{text}");
 }
 
 #[actix_web::test]
 async fn a_plain_answer_carries_sources_and_annotations() {
-    let host = filled().await;
+    let host = host_with_documents().await;
     let answer = host.chat(ECHO, QUESTION).await.json;
     let message = &answer["choices"][0]["message"];
     assert!(message["content"].as_str().unwrap().contains("<source id=\"1\" name=\"Leave\">"));
@@ -70,7 +70,7 @@ async fn a_plain_answer_carries_sources_and_annotations() {
 
 #[actix_web::test]
 async fn models_with_documents_are_listed_like_others() {
-    let host = filled().await;
+    let host = host_with_documents().await;
     let models = host.get("/models").await.json;
     let ids: Vec<_> = models["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
     assert!(ids.contains(&&json!("rag.typed")) && ids.contains(&&json!("rag.script.whole")));
@@ -78,15 +78,15 @@ async fn models_with_documents_are_listed_like_others() {
 
 #[actix_web::test]
 async fn the_tasks_of_open_webui_go_to_the_generator_alone() {
-    let host = filled().await;
+    let host = host_with_documents().await;
     let task = "### Task:\nGenerate a title for: parents and leave";
-    assert_eq!(host.text_of(ECHO, task).await, format!("typed: {task}"));
+    assert_eq!(host.answer_text(ECHO, task).await, format!("typed: {task}"));
 }
 
 #[actix_web::test]
 async fn as_a_filter_it_puts_what_it_finds_before_any_chat() {
-    let host = filled().await;
-    let turned = host.turn("rag", &json!({"filter": true})).await;
+    let host = host_with_documents().await;
+    let turned = host.update_valves("rag", &json!({"filter": true})).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
     let body = chat("gpt-5", QUESTION);
     let user = json!({"id": "u1", "role": "user"});
@@ -95,7 +95,7 @@ async fn as_a_filter_it_puts_what_it_finds_before_any_chat() {
     assert!(text.contains("thirty weeks") && text.ends_with(QUESTION), "{text}");
     assert_eq!(passed["model"], "gpt-5");
     let asks = host.request(Method::GET, "/models").header("user-agent", "aiohttp");
-    let models = Answered::of(asks.send().await.unwrap()).await.json;
+    let models = TestResponse::read(asks.send().await.unwrap()).await.json;
     let filter =
         models["data"].as_array().unwrap().iter().find(|model| model["id"] == "rag").unwrap();
     assert_eq!(filter["pipeline"]["pipelines"], json!(["*"]));

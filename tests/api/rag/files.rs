@@ -46,7 +46,7 @@ async fn files_are_read_apart_and_a_bad_one_fails_alone() {
     let text = found["chunks"][0]["text"].as_str().unwrap();
     assert!(text.contains("thirty") && !text.contains("alert") && !text.contains("Home"), "{text}");
     host.signal("-TERM");
-    host.ended().await;
+    host.wait_for_exit().await;
 }
 
 #[actix_web::test]
@@ -78,7 +78,7 @@ async fn a_folder_is_sent_by_a_command_that_tells_what_became_of_it() {
     let listed = get(&host, "/rag/documents/documents").await;
     assert_eq!(listed["documents"][3]["id"], "more/b.txt");
     host.signal("-TERM");
-    host.ended().await;
+    host.wait_for_exit().await;
 }
 
 /// A PDF with these pages of lines.
@@ -132,7 +132,7 @@ async fn sources_name_the_page_of_a_pdf() {
     // Open WebUI counts from 0: its reader is shown page 2.
     assert_eq!(answer["sources"][0]["metadata"][0]["page"], 1, "{answer}");
     host.signal("-TERM");
-    host.ended().await;
+    host.wait_for_exit().await;
 }
 
 #[actix_web::test]
@@ -153,5 +153,5 @@ async fn every_chunk_of_a_table_has_its_header() {
     let header = "| Item | Price | Material |\n| --- | --- | --- |";
     assert!(chunk["heading"].as_str().unwrap().ends_with(header), "{chunk}");
     host.signal("-TERM");
-    host.ended().await;
+    host.wait_for_exit().await;
 }

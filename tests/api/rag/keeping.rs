@@ -1,6 +1,6 @@
 //! Documents in, listed, and out.
 
-use super::{LEAVE, ask, filled, host, listed, post_form};
+use super::{LEAVE, ask, host, host_with_documents, list_documents, post_form};
 use reqwest::{
     Method,
     multipart::{Form, Part},
@@ -24,7 +24,7 @@ async fn texts_and_files_are_stored_under_their_ids_and_listed() {
         .part("file", Part::bytes(b"Plain.".to_vec()).file_name("notes.txt"));
     let put = post_form(&host, "/rag/documents/documents", form).await;
     assert_eq!(put.status, 200, "{}", put.text);
-    let listed = listed(&host).await;
+    let listed = list_documents(&host).await;
     let names: Vec<_> = listed.iter().map(|kept| (&kept["id"], &kept["title"])).collect();
     assert_eq!(
         names,
@@ -42,7 +42,7 @@ async fn texts_and_files_are_stored_under_their_ids_and_listed() {
 
 #[actix_web::test]
 async fn the_same_text_again_changes_nothing_and_another_takes_its_place() {
-    let host = filled().await;
+    let host = host_with_documents().await;
     let put = async |text: &str| {
         let body = json!({"id": "leave.md", "text": text, "url": "https://example.com/leave"});
         host.post("/rag/documents/documents", &body).await.json["documents"][0]["outcome"].clone()
@@ -56,13 +56,13 @@ async fn the_same_text_again_changes_nothing_and_another_takes_its_place() {
 
 #[actix_web::test]
 async fn a_document_goes_by_its_id_whatever_stands_in_it() {
-    let host = filled().await;
+    let host = host_with_documents().await;
     host.post("/rag/documents/documents", &json!({"id": "a/b c/search", "text": "x"})).await;
     let gone = ask(&host, Method::DELETE, "/rag/documents/documents/a%2Fb%20c/search", None).await;
     assert_eq!(gone.status, 204, "{}", gone.text);
     let again = ask(&host, Method::DELETE, "/rag/documents/documents/a/b%20c/search", None).await;
-    assert_eq!(again.refused(404), "There is no document `a/b c/search`");
-    assert_eq!(listed(&host).await.len(), 2);
+    assert_eq!(again.error_message(404), "There is no document `a/b c/search`");
+    assert_eq!(list_documents(&host).await.len(), 2);
 }
 
 #[actix_web::test]
@@ -74,7 +74,7 @@ async fn a_bad_file_fails_alone_and_is_listed_with_its_reason() {
     let put = post_form(&host, "/rag/documents/documents", form).await;
     assert_eq!(put.status, 200);
     assert_eq!(put.json["documents"][1]["outcome"], "failed");
-    let listed = listed(&host).await;
+    let listed = list_documents(&host).await;
     assert_eq!(listed[0]["id"], "empty.md");
     assert_eq!(listed[0]["state"], "failed");
     assert!(!listed[0]["reason"].as_str().unwrap().is_empty());
@@ -93,7 +93,7 @@ async fn collections_are_made_changed_and_forgotten() {
         (&json!("german"), &json!(128))
     );
     assert_eq!(
-        host.post("/rag", &wish).await.refused(409),
+        host.post("/rag", &wish).await.error_message(409),
         "There is a collection `handbuch` already"
     );
     let change = json!({"audience": "everyone"});
@@ -103,7 +103,7 @@ async fn collections_are_made_changed_and_forgotten() {
     assert_eq!(collections.as_array().unwrap().len(), 1);
     assert_eq!(ask(&host, Method::DELETE, "/rag/handbuch", None).await.status, 204);
     let gone = host.get("/rag/handbuch/documents").await;
-    assert_eq!(gone.refused(404), "There is no collection `handbuch`");
+    assert_eq!(gone.error_message(404), "There is no collection `handbuch`");
 }
 
 #[actix_web::test]
@@ -128,7 +128,7 @@ async fn what_cannot_be_so_is_refused_with_its_name() {
         ("/rag/documents/search", json!({"top_k": 1}), "query: is missing"),
     ] {
         let refused = host.post(path, &body).await;
-        assert!(refused.refused(400).contains(said), "{path} {body}: {}", refused.text);
+        assert!(refused.error_message(400).contains(said), "{path} {body}: {}", refused.text);
     }
     let text = host.request(Method::POST, "/rag/documents/documents").body("plain");
     assert_eq!(text.send().await.unwrap().status(), 415);
@@ -136,7 +136,7 @@ async fn what_cannot_be_so_is_refused_with_its_name() {
 
 #[actix_web::test]
 async fn a_list_goes_on_where_it_ended() {
-    let host = filled().await;
+    let host = host_with_documents().await;
     let first = host.get("/rag/documents/documents?limit=1").await.json;
     assert_eq!(
         (&first["documents"][0]["id"], &first["next"]),
@@ -149,7 +149,7 @@ async fn a_list_goes_on_where_it_ended() {
 
 #[actix_web::test]
 async fn many_documents_are_removed_at_once() {
-    let host = filled().await;
+    let host = host_with_documents().await;
     let path = "/rag/documents/documents";
     let removed =
         ask(&host, Method::DELETE, path, Some(&json!({"ids": ["leave.md", "nothing.md"]}))).await;
@@ -157,5 +157,5 @@ async fn many_documents_are_removed_at_once() {
     let left = host.get(path).await.json;
     assert_eq!(left["documents"].as_array().unwrap().len(), 1, "{left}");
     let wrong = ask(&host, Method::DELETE, path, Some(&json!({"ids": "leave.md"}))).await;
-    assert_eq!(wrong.refused(400), "ids: must be a list of texts");
+    assert_eq!(wrong.error_message(400), "ids: must be a list of texts");
 }

@@ -14,15 +14,15 @@ async fn documents(host: &TestHost, many: usize) -> Vec<Value> {
         if documents.len() >= many {
             return documents;
         }
-        wake(host).await;
+        run_background_jobs(host).await;
     }
 }
 
-async fn wake(host: &TestHost) {
+async fn run_background_jobs(host: &TestHost) {
     host.post("/rag/elsewhere/documents?wait=true", &json!({"id": "wake", "text": "wake"})).await;
 }
 
-async fn found(host: &TestHost, role: Option<&str>, query: &str) -> usize {
+async fn count_hits(host: &TestHost, role: Option<&str>, query: &str) -> usize {
     let mut body = json!({"query": query});
     if let Some(role) = role {
         body["user"] = json!({"id": "ann", "role": role});
@@ -56,8 +56,8 @@ async fn no_folder_of_the_machine_can_be_watched_but_what_the_operator_allows() 
         "/dev",
         "/sys",
     ] {
-        let refused = host.turn("rag", &json!({"watched_folder": folder})).await;
-        let message = refused.refused(422);
+        let refused = host.update_valves("rag", &json!({"watched_folder": folder})).await;
+        let message = refused.error_message(422);
         assert!(message.contains("watched_folder: must"), "{folder}: {message}");
         assert!(!message.contains(&*data.to_string_lossy()), "{message}");
     }
@@ -70,8 +70,8 @@ async fn no_folder_of_the_machine_can_be_watched_but_what_the_operator_allows() 
         ("model_folder", "/etc"),
         ("model_folder", "."),
     ] {
-        let refused = host.turn("rag", &json!({valve: path})).await;
-        assert!(refused.refused(422).contains(&format!("{valve}: must")), "{}", refused.text);
+        let refused = host.update_valves("rag", &json!({valve: path})).await;
+        assert!(refused.error_message(422).contains(&format!("{valve}: must")), "{}", refused.text);
     }
 }
 
@@ -82,20 +82,20 @@ async fn what_a_folder_brings_in_is_for_admins_unless_the_valve_says_for_whom() 
     write(&folder, "a.md", "# Alpha\nThe zebra sleeps.");
     write(&folder, "deep/b.md", "# Beta\nThe okapi sleeps.");
     symlink("/etc/hostname", folder.join("link.txt")).unwrap();
-    let turned = host.turn("rag", &json!({"watched_folder": "watched"})).await;
+    let turned = host.update_valves("rag", &json!({"watched_folder": "watched"})).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
     let ids: Vec<_> =
         documents(&host, 2).await.iter().map(|document| document["id"].clone()).collect();
     assert_eq!(ids, ["a.md", "deep/b.md"]);
     for (role, chunks) in [(None, 0), (Some("user"), 0), (Some("admin"), 1)] {
-        assert_eq!(found(&host, role, "zebra").await, chunks, "{role:?}");
+        assert_eq!(count_hits(&host, role, "zebra").await, chunks, "{role:?}");
     }
-    let turned = host.turn("rag", &json!({"watched_audience": "user, admin"})).await;
+    let turned = host.update_valves("rag", &json!({"watched_audience": "user, admin"})).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
     write(&folder, "c.md", "# Gamma\nThe gnu sleeps.");
     documents(&host, 3).await;
     for (role, chunks) in [(None, 0), (Some("user"), 1), (Some("admin"), 1)] {
-        assert_eq!(found(&host, role, "zebra").await, chunks, "{role:?}");
+        assert_eq!(count_hits(&host, role, "zebra").await, chunks, "{role:?}");
     }
 }
 
@@ -107,34 +107,37 @@ async fn a_folder_hands_its_audience_to_no_other_folder() {
     write(data, "watched/two/a.md", "The okapi sleeps.");
     write(data, "watched/two/b.md", "The gnu sleeps.");
     let valves = json!({"watched_folder": "watched/one", "watched_audience": "everyone"});
-    host.turn("rag", &valves).await;
+    host.update_valves("rag", &valves).await;
     documents(&host, 1).await;
-    assert_eq!(found(&host, None, "giraffe").await, 1);
+    assert_eq!(count_hits(&host, None, "giraffe").await, 1);
     let valves = json!({"watched_audience": null});
-    host.turn("rag", &valves).await;
+    host.update_valves("rag", &valves).await;
     write(data, "watched/one/c.md", "The zebra sleeps.");
     documents(&host, 2).await;
-    assert_eq!((found(&host, None, "giraffe").await, found(&host, None, "zebra").await), (1, 0));
-    host.turn("rag", &json!({"watched_folder": "watched/two"})).await;
-    while found(&host, Some("admin"), "okapi").await == 0 {
-        wake(&host).await;
+    assert_eq!(
+        (count_hits(&host, None, "giraffe").await, count_hits(&host, None, "zebra").await),
+        (1, 0)
+    );
+    host.update_valves("rag", &json!({"watched_folder": "watched/two"})).await;
+    while count_hits(&host, Some("admin"), "okapi").await == 0 {
+        run_background_jobs(&host).await;
     }
-    assert_eq!(found(&host, None, "okapi").await, 0);
+    assert_eq!(count_hits(&host, None, "okapi").await, 0);
 }
 
 #[actix_web::test]
 async fn a_folder_that_was_saved_before_there_were_roots_does_not_keep_other_valves_from_being_turned()
  {
     let host = host().await;
-    let folder = host.ended().await;
+    let folder = host.stop().await;
     fs::create_dir_all(folder.path().join("rag")).unwrap();
     fs::write(folder.path().join("rag/valves.json"), r#"{"watched_folder": "/etc"}"#).unwrap();
-    let host = Builder::over(folder).pipes(PIPES).start().await;
+    let host = Builder::with_folder(folder).pipes(PIPES).start().await;
     assert_eq!(host.get("/health/ready").await.json["degraded"], json!(["rag"]));
     let mut form = host.valves("rag").await;
     assert_eq!(form["watched_folder"], "/etc");
     form["top_k"] = 5.into();
-    let turned = host.turn("rag", &form).await;
+    let turned = host.update_valves("rag", &form).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
     assert_eq!(host.get("/rag").await.json["collections"], json!([]), "nothing was taken in");
 }
@@ -147,7 +150,7 @@ async fn the_operator_names_other_roots_and_may_pin_a_folder() {
     let root = outside.to_string_lossy().into_owned();
     let host = host_with(Builder::new().flag("--watched-roots", &root)).await;
     let folder = outside.join("docs").to_string_lossy().into_owned();
-    let turned = host.turn("rag", &json!({"watched_folder": folder})).await;
+    let turned = host.update_valves("rag", &json!({"watched_folder": folder})).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
     documents(&host, 1).await;
     let pinned = host_with(Builder::new().variable("RAG_WATCHED_FOLDER", &folder)).await;

@@ -16,7 +16,7 @@ async fn what_is_put_into_one_host_is_found_by_the_other() {
     let put =
         here.post("/rag/documents/documents", &json!({"id": "leave.md", "text": LEAVE})).await;
     assert_eq!(put.status, 200, "{}", put.text);
-    let text = there.text_of(ECHO, "How many weeks do parents get?").await;
+    let text = there.answer_text(ECHO, "How many weeks do parents get?").await;
     assert!(text.contains("thirty weeks"), "{text}");
     let shown = there.get("/rag/valves").await.text;
     assert!(!shown.contains("postgres://"), "{shown}");
@@ -27,6 +27,10 @@ async fn a_database_that_cannot_be_reached_is_told_of_and_asked_again() {
     let url = "postgres://nobody@127.0.0.1:1/nothing";
     let host = host_with(Builder::new().variable("RAG_INDEX_URL", url)).await;
     let refused = host.get("/rag").await;
-    assert!(refused.refused(503).contains("The documents cannot be asked now"), "{}", refused.text);
+    assert!(
+        refused.error_message(503).contains("The documents cannot be asked now"),
+        "{}",
+        refused.text
+    );
     assert_eq!(host.get("/health/ready").await.json["degraded"], json!(["rag"]));
 }

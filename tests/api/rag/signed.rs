@@ -1,7 +1,7 @@
 //! Users that are proved by Open WebUI's signature alone.
 
 use super::{ECHO, host_with};
-use crate::support::{Answered, Builder, TestHost, chat};
+use crate::support::{Builder, TestHost, TestResponse, chat};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use reqwest::Method;
 use ring::hmac;
@@ -21,7 +21,7 @@ fn token(secret: &str, id: &str) -> String {
     format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
 }
 
-async fn ask(host: &TestHost, token: Option<String>) -> Answered {
+async fn ask(host: &TestHost, token: Option<String>) -> TestResponse {
     let mut body = chat(ECHO, "what is the salary?");
     // The body says so too, as Open WebUI's does.
     body["user"] = json!({"id": "anna", "role": "admin"});
@@ -30,7 +30,7 @@ async fn ask(host: &TestHost, token: Option<String>) -> Answered {
         Some(token) => request.header("x-openwebui-user-jwt", token),
         None => request.header("x-openwebui-user-id", "anna"),
     };
-    Answered::of(request.send().await.unwrap()).await
+    TestResponse::read(request.send().await.unwrap()).await
 }
 
 #[actix_web::test]
@@ -39,10 +39,10 @@ async fn only_what_open_webui_has_signed_is_believed_where_its_secret_is_known()
     let document =
         json!({"id": "a", "text": "The salary is 7.", "audience": {"only": {"users": ["anna"]}}});
     host.post("/rag/documents/documents", &document).await;
-    let shown = |answered: Answered| answered.text.contains("The salary is 7.");
+    let shown = |answered: TestResponse| answered.text.contains("The salary is 7.");
     assert!(shown(ask(&host, Some(token(SHARED, "anna"))).await));
     assert!(!shown(ask(&host, Some(token(SHARED, "paul"))).await));
     assert!(!shown(ask(&host, None).await));
     let forged = ask(&host, Some(token("another secret", "anna"))).await;
-    assert!(forged.refused(401).contains("x-openwebui-user-jwt: is not signed"));
+    assert!(forged.error_message(401).contains("x-openwebui-user-jwt: is not signed"));
 }

@@ -1,6 +1,6 @@
 //! The form of an answer, in one piece and in events.
 
-use super::{CLAUDE, NOVA, asked, look, respond};
+use super::{CLAUDE, NOVA, look_tool, request_of, respond};
 use crate::{
     bedrock::{emulator, host},
     support::{self, TestHost},
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 /// The events of a streamed answer, their names and numbers checked.
 async fn events(host: &TestHost, model: &str, mut fields: Value) -> Vec<Value> {
     fields["stream"] = true.into();
-    let answered = host.post("/responses", &asked(model, fields)).await;
+    let answered = host.post("/responses", &request_of(model, fields)).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
     assert!(answered.header("content-type").starts_with("text/event-stream"));
     let mut events = Vec::new();
@@ -31,12 +31,12 @@ fn types(events: &[Value]) -> Vec<&str> {
 }
 
 /// The same without ids, which differ.
-fn unnamed(mut value: Value) -> Value {
+fn without_ids(mut value: Value) -> Value {
     if let Some(fields) = value.as_object_mut() {
         fields.retain(|name, _| !matches!(name.as_str(), "id" | "item_id" | "created_at"));
-        fields.values_mut().for_each(|field| *field = unnamed(field.take()));
+        fields.values_mut().for_each(|field| *field = without_ids(field.take()));
     } else if let Some(items) = value.as_array_mut() {
-        items.iter_mut().for_each(|item| *item = unnamed(item.take()));
+        items.iter_mut().for_each(|item| *item = without_ids(item.take()));
     }
     value
 }
@@ -60,7 +60,7 @@ async fn a_whole_answer_has_its_items_in_order_and_repeats_what_was_asked() {
     let emulator = emulator();
     let host = host(&emulator).await;
     emulator.script(ANY, all_kinds());
-    let fields = json!({"tools": [look()], "instructions": "Be brief.", "metadata": {"a": "b"}, "store": true});
+    let fields = json!({"tools": [look_tool()], "instructions": "Be brief.", "metadata": {"a": "b"}, "store": true});
     let response = respond(&host, CLAUDE, fields).await;
     assert!(response["id"].as_str().unwrap().starts_with("resp_"));
     let prefixes = ["rs_", "msg_", "fc_", "fc_"];
@@ -69,7 +69,7 @@ async fn a_whole_answer_has_its_items_in_order_and_repeats_what_was_asked() {
     }
     let call = |id: &str, arguments: &str| json!({"type": "function_call", "status": "completed", "call_id": id, "name": "look", "arguments": arguments});
     assert_eq!(
-        unnamed(response),
+        without_ids(response),
         json!({
             "object": "response", "model": CLAUDE, "status": "completed", "error": null, "incomplete_details": null,
             "output": [
@@ -82,7 +82,7 @@ async fn a_whole_answer_has_its_items_in_order_and_repeats_what_was_asked() {
             "background": false, "instructions": "Be brief.", "max_output_tokens": null, "metadata": {"a": "b"},
             "parallel_tool_calls": true, "previous_response_id": null, "reasoning": {}, "service_tier": "auto",
             "store": false, "temperature": null, "text": {"format": {"type": "text"}, "verbosity": null},
-            "tool_choice": "auto", "tools": [look()], "top_p": null, "truncation": "disabled",
+            "tool_choice": "auto", "tools": [look_tool()], "top_p": null, "truncation": "disabled",
         })
     );
 }
@@ -93,7 +93,7 @@ async fn a_streamed_answer_opens_fills_and_closes_each_item() {
     let host = host(&emulator).await;
     emulator.script(ANY, all_kinds());
     emulator.script(ANY, all_kinds());
-    let fields = json!({"tools": [look()], "include": ["reasoning.encrypted_content"]});
+    let fields = json!({"tools": [look_tool()], "include": ["reasoning.encrypted_content"]});
     let events = events(&host, CLAUDE, fields.clone()).await;
     assert_eq!(
         types(&events),
@@ -135,7 +135,7 @@ async fn a_streamed_answer_opens_fills_and_closes_each_item() {
     let last = &events[events.len() - 1]["response"];
     assert_eq!(last["output"], done);
     let whole = respond(&host, CLAUDE, fields).await;
-    assert_eq!(unnamed(last.clone()), unnamed(whole), "it ends as the whole answer looks");
+    assert_eq!(without_ids(last.clone()), without_ids(whole), "it ends as the whole answer looks");
 }
 
 #[actix_web::test]
@@ -147,7 +147,7 @@ async fn calls_that_are_told_in_turns_keep_their_arguments_apart() {
         .tool("t2", "look", ["{\"z\":", "2}"])
         .interleaved();
     emulator.script(ANY, Script::answer(answer));
-    let events = events(&host, NOVA, json!({"tools": [look()]})).await;
+    let events = events(&host, NOVA, json!({"tools": [look_tool()]})).await;
     let output = &events[events.len() - 1]["response"]["output"];
     for (place, arguments) in ["{\"a\":1}", "{\"z\":2}"].into_iter().enumerate() {
         let pieces = events.iter().filter(|event| {
@@ -209,8 +209,9 @@ async fn an_error_before_the_first_chunk_is_the_status() {
         for (model, status) in
             [("script.throttled", 429), ("script.first-error", 504), ("nothing", 404)]
         {
-            let answered = host.post("/responses", &asked(model, json!({"stream": stream}))).await;
-            let said = answered.refused(status).to_owned();
+            let answered =
+                host.post("/responses", &request_of(model, json!({"stream": stream}))).await;
+            let said = answered.error_message(status).to_owned();
             assert_eq!(answered.json["error"]["message"], said, "{model}");
         }
     }

@@ -1,9 +1,9 @@
 //! The requests that models get for requests of the Responses API.
 
-use super::{CLAUDE, NOVA, asked, look, respond, told};
+use super::{CLAUDE, NOVA, converted, look_tool, request_of, respond};
 use crate::{
     bedrock::{emulator, host},
-    support::{self, Answered},
+    support::{self, TestResponse},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ async fn a_request_reaches_bedrock_as_the_chat_that_it_stands_for() {
                     {"toolResult": {"toolUseId": "t2", "content": [text("two")]}}]))]),
         ),
     ] {
-        let sent = told(NOVA, json!({"input": input, "tools": [look()]})).await;
+        let sent = converted(NOVA, json!({"input": input, "tools": [look_tool()]})).await;
         assert_eq!(sent["messages"], messages, "{input}");
     }
 }
@@ -67,7 +67,7 @@ async fn instructions_lead_and_limits_and_samplers_go_along() {
         "input": [{"role": "developer", "content": "Be kind."}, {"role": "user", "content": "hi"}],
         "metadata": {"team": "a"}, "store": true, "truncation": "auto", "text": {"verbosity": "low"},
     });
-    let sent = told(NOVA, fields).await;
+    let sent = converted(NOVA, fields).await;
     assert_eq!(sent["system"], json!([{"text": "Be brief."}, {"text": "Be kind."}]));
     assert_eq!(sent["inferenceConfig"], json!({"maxTokens": 77, "temperature": 0.5, "topP": 0.25}));
     assert_eq!(sent["requestMetadata"], json!({"team": "a"}));
@@ -85,14 +85,14 @@ async fn tools_keep_the_order_of_their_schemas_and_are_chosen_as_asked() {
         ),
     ] {
         let other = json!({"type": "function", "name": "other", "parameters": null});
-        let fields = json!({"tools": [look(), other], "tool_choice": choice});
-        let sent = told(NOVA, fields).await;
+        let fields = json!({"tools": [look_tool(), other], "tool_choice": choice});
+        let sent = converted(NOVA, fields).await;
         let config = &sent["toolConfig"];
         assert_eq!(config["toolChoice"], chosen, "{choice}");
         let tools = config["tools"].as_array().unwrap();
         assert_eq!(tools.len(), if choice["type"] == "allowed_tools" { 1 } else { 2 });
         let schema = tools[0]["toolSpec"]["inputSchema"]["json"].to_string();
-        assert_eq!(schema, look()["parameters"].to_string());
+        assert_eq!(schema, look_tool()["parameters"].to_string());
     }
 }
 
@@ -100,12 +100,12 @@ async fn tools_keep_the_order_of_their_schemas_and_are_chosen_as_asked() {
 async fn a_schema_binds_the_answer_and_effort_makes_the_model_think() {
     let schema = json!({"type": "object", "properties": {"z": {"type": "string"}, "a": {"type": "string"}}, "additionalProperties": false});
     let format = json!({"type": "json_schema", "name": "shape", "strict": true, "schema": schema});
-    let sent = told(CLAUDE, json!({"text": {"format": format}})).await;
+    let sent = converted(CLAUDE, json!({"text": {"format": format}})).await;
     let bound = &sent["outputConfig"]["textFormat"]["structure"]["jsonSchema"];
     assert_eq!(bound, &json!({"schema": schema.to_string(), "name": "shape"}));
-    let sent = told(CLAUDE, json!({"text": {"format": {"type": "text"}}})).await;
+    let sent = converted(CLAUDE, json!({"text": {"format": {"type": "text"}}})).await;
     assert_eq!(sent["outputConfig"], Value::Null);
-    let sent = told(CLAUDE, json!({"reasoning": {"effort": "low", "summary": "auto"}})).await;
+    let sent = converted(CLAUDE, json!({"reasoning": {"effort": "low", "summary": "auto"}})).await;
     assert_eq!(sent["additionalModelRequestFields"]["thinking"]["budget_tokens"], 1024);
 }
 
@@ -146,13 +146,14 @@ async fn what_cannot_be_served_is_refused_by_field() {
         (json!({"temperature": "hot"}), "temperature"),
         (json!({"max_output_tokens": -1}), "max_output_tokens"),
     ] {
-        let answered = host.post("/responses", &asked("script.whole", fields.clone())).await;
-        let said = answered.refused(400);
+        let answered = host.post("/responses", &request_of("script.whole", fields.clone())).await;
+        let said = answered.error_message(400);
         assert!(said.starts_with(field), "{fields}: {said}");
         assert_eq!(answered.json["error"]["param"], field, "{fields}");
     }
-    let hot = host.post("/responses", &asked("script.whole", json!({"temperature": "hot"}))).await;
-    assert_eq!(hot.refused(400), "temperature: must be a number from 0 to 2");
+    let hot =
+        host.post("/responses", &request_of("script.whole", json!({"temperature": "hot"}))).await;
+    assert_eq!(hot.error_message(400), "temperature: must be a number from 0 to 2");
 }
 
 #[actix_web::test]
@@ -161,9 +162,9 @@ async fn a_schema_that_no_reader_takes_is_refused_by_its_place() {
     let request = host.request(Method::POST, "/responses");
     let body = r#"{"model": "m", "input": "x", "tools": [{"type": "function", "name": "f", "parameters": {"x": 1e400}}]}"#;
     let request = request.header("content-type", "application/json").body(body);
-    let answered = Answered::of(request.send().await.unwrap()).await;
+    let answered = TestResponse::read(request.send().await.unwrap()).await;
     assert_eq!(answered.json["error"]["param"], "tools[0].parameters", "{}", answered.text);
-    answered.refused(400);
+    answered.error_message(400);
 }
 
 #[actix_web::test]
@@ -181,10 +182,10 @@ async fn what_the_pipe_refuses_is_named_as_in_the_request() {
         (json!({"input": [{"role": "user", "content": "a"}, calls, shows]}), "input[2].output[0]"),
         (json!({"max_output_tokens": 0}), "max_output_tokens"),
         (json!({"reasoning": {"effort": "hard"}}), "reasoning.effort"),
-        (json!({"tools": [look()], "tool_choice": others}), "tool_choice.tools"),
+        (json!({"tools": [look_tool()], "tool_choice": others}), "tool_choice.tools"),
     ] {
-        let answered = host.post("/responses", &asked(NOVA, fields)).await;
-        answered.refused(400);
+        let answered = host.post("/responses", &request_of(NOVA, fields)).await;
+        answered.error_message(400);
         assert_eq!(answered.json["error"]["param"], field, "{}", answered.text);
     }
 }
@@ -220,8 +221,8 @@ async fn who_asks_reaches_the_pipe() {
 #[actix_web::test]
 async fn the_path_is_served_with_its_prefix_and_behind_the_key() {
     let host = support::host().await;
-    let request = asked("typed", json!({}));
+    let request = request_of("typed", json!({}));
     assert_eq!(host.post("/v1/responses", &request).await.status, 200);
-    let bare = host.bare(reqwest::Method::POST, "/v1/responses").json(&request);
-    assert_eq!(Answered::of(bare.send().await.unwrap()).await.status, 401);
+    let bare = host.request_without_key(reqwest::Method::POST, "/v1/responses").json(&request);
+    assert_eq!(TestResponse::read(bare.send().await.unwrap()).await.status, 401);
 }

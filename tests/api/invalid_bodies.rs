@@ -1,11 +1,11 @@
 //! Values that cannot be so: each ends in a refusal that names its field, in every face.
 
-use crate::support::{Answered, TestHost, host};
+use crate::support::{TestHost, TestResponse, host};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 /// A request with these fields in place of its own.
-fn with(mut body: Value, fields: &Value) -> Value {
+fn with_fields(mut body: Value, fields: &Value) -> Value {
     for (name, value) in fields.as_object().unwrap() {
         body[name] = value.clone();
     }
@@ -14,7 +14,13 @@ fn with(mut body: Value, fields: &Value) -> Value {
 
 /// Posts this, which must be refused with a message that begins with the field and then says the
 /// rule.
-async fn refused(host: &TestHost, path: &str, body: &Value, field: &str, rule: &str) -> Answered {
+async fn assert_refused(
+    host: &TestHost,
+    path: &str,
+    body: &Value,
+    field: &str,
+    rule: &str,
+) -> TestResponse {
     let answered = host.post(path, body).await;
     assert_eq!(answered.status, 400, "{body}: {}", answered.text);
     let message = answered.json["error"]["message"].as_str().unwrap();
@@ -25,20 +31,21 @@ async fn refused(host: &TestHost, path: &str, body: &Value, field: &str, rule: &
 }
 
 /// Posts the body with each row's fields to a face of OpenAI's, where `param` is the field.
-async fn all_refused(path: &str, body: &Value, rows: &[(Value, &str, &str)]) {
+async fn assert_all_refused(path: &str, body: &Value, rows: &[(Value, &str, &str)]) {
     let host = host().await;
     for (fields, field, rule) in rows {
-        let answered = refused(&host, path, &with(body.clone(), fields), field, rule).await;
+        let answered =
+            assert_refused(&host, path, &with_fields(body.clone(), fields), field, rule).await;
         assert_eq!(answered.json["error"]["param"], *field, "{fields}");
     }
 }
 
-fn said(message: &Value) -> Value {
+fn chat_with_message(message: &Value) -> Value {
     json!({"messages": [{"role": "user", "content": "hi"}, message]})
 }
 
-fn part(part: &Value) -> Value {
-    said(&json!({"role": "user", "content": [{"type": "text", "text": "hi"}, part]}))
+fn chat_with_part(part: &Value) -> Value {
+    chat_with_message(&json!({"role": "user", "content": [{"type": "text", "text": "hi"}, part]}))
 }
 
 fn tool(name: &str) -> Value {
@@ -48,7 +55,7 @@ fn tool(name: &str) -> Value {
 #[actix_web::test]
 async fn in_chats() {
     let call = |function: Value| {
-        said(
+        chat_with_message(
             &json!({"role": "assistant", "tool_calls": [{"id": "t", "type": "function", "function": function}]}),
         )
     };
@@ -61,60 +68,64 @@ async fn in_chats() {
         (json!({"messages": [null]}), "messages[0]", "must be an object"),
         (json!({"messages": [{"content": "hi"}]}), "messages[0].role", "is missing"),
         (
-            said(&json!({"role": "user", "content": {"a": 1}})),
+            chat_with_message(&json!({"role": "user", "content": {"a": 1}})),
             "messages[1].content",
             "must be a text or a list of parts",
         ),
         (
-            said(&json!({"role": "user", "content": "a", "name": 5})),
+            chat_with_message(&json!({"role": "user", "content": "a", "name": 5})),
             "messages[1].name",
             "must be a text",
         ),
         (
-            said(&json!({"role": "tool", "content": "a", "tool_call_id": 5})),
+            chat_with_message(&json!({"role": "tool", "content": "a", "tool_call_id": 5})),
             "messages[1].tool_call_id",
             "must be a text",
         ),
-        (part(&json!({"type": 5})), "messages[1].content[1].type", "must be a text"),
-        (part(&json!(["text", "hi"])), "messages[1].content[1]", "must be an object"),
+        (chat_with_part(&json!({"type": 5})), "messages[1].content[1].type", "must be a text"),
+        (chat_with_part(&json!(["text", "hi"])), "messages[1].content[1]", "must be an object"),
         (
-            part(&json!({"type": "text", "text": 5})),
+            chat_with_part(&json!({"type": "text", "text": 5})),
             "messages[1].content[1].text",
             "must be a text",
         ),
-        (part(&json!({"type": "image_url"})), "messages[1].content[1].image_url", "is missing"),
         (
-            part(&json!({"type": "image_url", "image_url": {"url": 5}})),
+            chat_with_part(&json!({"type": "image_url"})),
+            "messages[1].content[1].image_url",
+            "is missing",
+        ),
+        (
+            chat_with_part(&json!({"type": "image_url", "image_url": {"url": 5}})),
             "messages[1].content[1].image_url.url",
             "must be a text",
         ),
         (
-            part(&json!({"type": "image_url", "image_url": {}})),
+            chat_with_part(&json!({"type": "image_url", "image_url": {}})),
             "messages[1].content[1].image_url.url",
             "is missing",
         ),
         (
-            part(&json!({"type": "file", "file": []})),
+            chat_with_part(&json!({"type": "file", "file": []})),
             "messages[1].content[1].file",
             "must be an object",
         ),
         (
-            part(&json!({"type": "input_audio", "input_audio": {"data": 5}})),
+            chat_with_part(&json!({"type": "input_audio", "input_audio": {"data": 5}})),
             "messages[1].content[1].input_audio.data",
             "must be a text",
         ),
         (
-            part(&json!({"type": "text", "text": "a", "cache_control": 5})),
+            chat_with_part(&json!({"type": "text", "text": "a", "cache_control": 5})),
             "messages[1].content[1].cache_control",
             "must be an object",
         ),
         (
-            said(&json!({"role": "assistant", "tool_calls": [["t"]]})),
+            chat_with_message(&json!({"role": "assistant", "tool_calls": [["t"]]})),
             "messages[1].tool_calls[0]",
             "must be an object",
         ),
         (
-            said(&json!({"role": "assistant", "tool_calls": [{"id": "t"}]})),
+            chat_with_message(&json!({"role": "assistant", "tool_calls": [{"id": "t"}]})),
             "messages[1].tool_calls[0].function",
             "is missing",
         ),
@@ -234,7 +245,7 @@ async fn in_chats() {
         (json!({"user": 5}), "user", "must be a text or an object"),
         (json!({"service_tier": 5}), "service_tier", "must be a text or an object"),
     ];
-    all_refused("/chat/completions", &chat, &rows).await;
+    assert_all_refused("/chat/completions", &chat, &rows).await;
 }
 
 #[actix_web::test]
@@ -305,7 +316,7 @@ async fn in_responses() {
         (json!({"store": "x"}), "store", "must be true or false"),
         (json!({"truncation": "some"}), "truncation", "must be `auto` or `disabled`"),
     ];
-    all_refused("/responses", &json!({"model": "typed", "input": "hi"}), &rows).await;
+    assert_all_refused("/responses", &json!({"model": "typed", "input": "hi"}), &rows).await;
 }
 
 #[actix_web::test]
@@ -475,7 +486,7 @@ async fn in_messages() {
         json!({"model": "typed", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]});
     for path in ["/messages", "/messages/count_tokens"] {
         for (fields, field, rule) in &rows {
-            refused(&host, path, &with(asked.clone(), fields), field, rule).await;
+            assert_refused(&host, path, &with_fields(asked.clone(), fields), field, rule).await;
         }
     }
 }
@@ -490,7 +501,7 @@ async fn in_embeddings_rerankings_and_pictures() {
         (json!({"encoding_format": 5}), "encoding_format", "must be a text"),
         (json!({"user": []}), "user", "must be a text or an object"),
     ];
-    all_refused("/embeddings", &json!({"model": "typed", "input": "hi"}), &rows).await;
+    assert_all_refused("/embeddings", &json!({"model": "typed", "input": "hi"}), &rows).await;
     let rows = [
         (json!({"model": null}), "model", "is missing"),
         (json!({"documents": "a"}), "documents", "must be a list of documents"),
@@ -501,7 +512,7 @@ async fn in_embeddings_rerankings_and_pictures() {
         (json!({"rank_fields": 5}), "rank_fields", "must be a list of texts"),
     ];
     let asked = json!({"model": "typed", "query": "a", "documents": ["a"]});
-    all_refused("/rerank", &asked, &rows).await;
+    assert_all_refused("/rerank", &asked, &rows).await;
     let rows = [
         (json!({"model": null}), "model", "is missing"),
         (json!({"prompt": ["a"]}), "prompt", "must be a text"),
@@ -510,7 +521,8 @@ async fn in_embeddings_rerankings_and_pictures() {
         (json!({"response_format": {}}), "response_format", "must be a text"),
         (json!({"moderation": 5}), "moderation", "must be `auto` or `low`"),
     ];
-    all_refused("/images/generations", &json!({"model": "typed", "prompt": "a fox"}), &rows).await;
+    assert_all_refused("/images/generations", &json!({"model": "typed", "prompt": "a fox"}), &rows)
+        .await;
 }
 
 #[actix_web::test]
@@ -526,7 +538,7 @@ async fn nulls_numbers_as_text_and_what_nobody_knows_are_taken() {
         json!({"tools": [], "tool_choice": "none"}),
         json!({"chat_id": 5, "features": {"web_search": true}, "files": [{"id": "f"}], "my_own": [[1]]}),
     ] {
-        let answered = host.post("/chat/completions", &with(chat.clone(), &fields)).await;
+        let answered = host.post("/chat/completions", &with_fields(chat.clone(), &fields)).await;
         assert_eq!(answered.status, 200, "{fields}: {}", answered.text);
     }
 }
@@ -565,7 +577,7 @@ async fn a_schema_that_is_nested_too_deep_is_cut() {
             let request =
                 host.request(Method::POST, path).header("content-type", "application/json");
             let request = request.body(format!(r#"{{"model": "{claude}", {fields}}}"#));
-            let answered = Answered::of(request.send().await.unwrap()).await;
+            let answered = TestResponse::read(request.send().await.unwrap()).await;
             assert_eq!(answered.status, 200, "{path} {depth}: {}", answered.text);
         }
     }
@@ -581,7 +593,7 @@ async fn a_number_that_nothing_can_hold_hides_nothing_behind_it() {
     ] {
         let body = format!(r#"{{"metadata": 1e400, "model": "m", {fields}, "temperature": 55}}"#);
         let request = host.request(Method::POST, path).header("content-type", "application/json");
-        let answered = Answered::of(request.body(body).send().await.unwrap()).await;
+        let answered = TestResponse::read(request.body(body).send().await.unwrap()).await;
         assert_eq!(answered.status, 400, "{path}: {}", answered.text);
         assert!(answered.text.contains("metadata: the number is too large"), "{}", answered.text);
     }
