@@ -16,21 +16,21 @@ use tokio::time::{Instant, timeout_at};
 /// A body up to this size counts as small: a part of the budget is kept for such bodies.
 const SMALL: usize = 1 << 20;
 
-/// What each piece of JSON is charged beside its bytes: it takes some 200 bytes of memory, a byte
-/// of text at most 4.
-const CHARGED: usize = 64;
+/// The bytes that each piece of JSON is charged beside its own: it takes some 200 bytes of memory, a
+/// byte of text at most 4.
+const PIECE_OVERHEAD: usize = 64;
 
-/// How long a body may take if it is small, and the windows in which `LEAST` bytes must come.
+/// The maximum time for a small body, and the window in which `MIN_WINDOW_BYTES` must come.
 const WINDOW: Duration = Duration::from_secs(30);
 
-/// How many bytes must come in each window: some 2 KiB a second.
-const LEAST: usize = 64 << 10;
+/// The bytes that must come in each window: some 2 KiB a second.
+const MIN_WINDOW_BYTES: usize = 64 << 10;
 
-/// How long the rest of a refused body is passed over.
-const LINGER: Duration = Duration::from_secs(10);
+/// The maximum time in which the rest of a refused body is discarded.
+const MAX_DISCARD: Duration = Duration::from_secs(10);
 
-/// How many bytes a second a body must have on the average to be whole in time.
-const PACE: usize = 256 << 10;
+/// The bytes a second that a body must have on the average to be whole in time.
+const MIN_BYTES_PER_SECOND: usize = 256 << 10;
 
 /// The budget of all bodies that are held at the same time. A clone is another handle to the same.
 #[derive(Clone, Debug)]
@@ -42,12 +42,12 @@ struct Budget {
     used: AtomicUsize,
 }
 
-/// What one body may be.
+/// The limits of one body.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimit {
     /// In bytes.
     pub bytes: usize,
-    /// How many pieces of JSON it may be made of; `None` for what is not JSON.
+    /// The maximum number of pieces of JSON; `None` if the body is not JSON.
     pub pieces: Option<usize>,
 }
 
@@ -68,7 +68,7 @@ pub struct Share {
 }
 
 impl Bodies {
-    /// A budget of so many bytes.
+    /// Returns a budget of so many bytes.
     pub fn new(limit: usize) -> Self {
         Self(Arc::new(Budget { limit, used: AtomicUsize::new(0) }))
     }
@@ -97,7 +97,7 @@ impl Bodies {
             self.receive(&mut payload, declared, BodyLimit { bytes: most, ..limit }).await;
         let is_slow = |error: &Error| error.status_code() == StatusCode::REQUEST_TIMEOUT;
         if received.as_ref().is_err_and(|error| !is_slow(error)) {
-            pass_over(payload, limit.bytes).await;
+            discard(payload, limit.bytes).await;
         }
         received
     }
@@ -112,21 +112,21 @@ impl Bodies {
         self.0.check_room(declared.unwrap_or_default())?;
         let mut share = Share { budget: Arc::clone(&self.0), size: 0 };
         let mut structure = limit.pieces.map(JsonLimits::up_to);
-        let mut clock = Clock::start(declared.unwrap_or(most));
+        let mut deadline = BodyDeadline::start(declared.unwrap_or(most));
         let mut bytes = Vec::new();
-        while let Some(chunk) = clock.wait_for(payload.next()).await? {
+        while let Some(chunk) = deadline.wait_for(payload.next()).await? {
             let chunk =
                 chunk.map_err(|_| Error::new(StatusCode::BAD_REQUEST, "the body broke off"))?;
             if bytes.len() + chunk.len() > most {
                 return Err(too_large(most));
             }
-            clock.count(chunk.len());
+            deadline.count(chunk.len());
             let pieces = match &mut structure {
                 Some(structure) => structure.read(&chunk).map_err(structure_error)?,
                 None => 0,
             };
-            share.grow(chunk.len() + pieces * CHARGED)?;
-            make_room(&mut bytes, chunk.len(), declared.unwrap_or(most));
+            share.grow(chunk.len() + pieces * PIECE_OVERHEAD)?;
+            reserve(&mut bytes, chunk.len(), declared.unwrap_or(most));
             bytes.extend_from_slice(&chunk);
         }
         Ok(Received { bytes, share })
@@ -141,10 +141,10 @@ fn structure_error(error: JsonLimitsError) -> Error {
     Error::new(status, format!("the body is {error}"))
 }
 
-/// Reads the rest of a body that was refused, for a while: a client that is not read to its end
-/// would not see the answer.
-async fn pass_over<E>(mut payload: impl Stream<Item = Result<Bytes, E>> + Unpin, most: usize) {
-    let end = Instant::now() + LINGER;
+/// Reads and discards the rest of a body that was refused, for a while: a client that is not read to
+/// its end would not see the answer.
+async fn discard<E>(mut payload: impl Stream<Item = Result<Bytes, E>> + Unpin, most: usize) {
+    let end = Instant::now() + MAX_DISCARD;
     let mut passed = 0;
     while let Ok(Some(Ok(chunk))) = timeout_at(end, payload.next()).await {
         passed += chunk.len();
@@ -154,8 +154,9 @@ async fn pass_over<E>(mut payload: impl Stream<Item = Result<Bytes, E>> + Unpin,
     }
 }
 
-/// Makes room for more bytes: twice as much as before, but never more than the body can need.
-fn make_room(bytes: &mut Vec<u8>, more: usize, most: usize) {
+/// Reserves capacity for more bytes: twice as much as before, but never more than the body can
+/// need.
+fn reserve(bytes: &mut Vec<u8>, more: usize, most: usize) {
     if bytes.capacity() - bytes.len() < more {
         let doubled = bytes.capacity().max(4096).min(most.saturating_sub(bytes.len()));
         bytes.reserve_exact(doubled.max(more));
@@ -163,7 +164,7 @@ fn make_room(bytes: &mut Vec<u8>, more: usize, most: usize) {
 }
 
 impl Budget {
-    /// How much may be charged in all when a body of this size wants more: a quarter is kept for
+    /// Returns the maximum sum of all charges when a body of this size grows: a quarter is kept for
     /// small ones.
     fn ceiling(&self, size: usize) -> usize {
         if size <= SMALL { self.limit } else { self.limit - self.limit / 4 }
@@ -192,17 +193,17 @@ impl Drop for Share {
     }
 }
 
-/// Ends a body that comes too slowly.
-struct Clock {
+/// The deadline of a body, and its minimum rate.
+struct BodyDeadline {
     end: Instant,
     window: Instant,
     came: usize,
 }
 
-impl Clock {
+impl BodyDeadline {
     fn start(size: usize) -> Self {
         let now = Instant::now();
-        let longest = WINDOW + Duration::from_secs((size / PACE) as u64);
+        let longest = WINDOW + Duration::from_secs((size / MIN_BYTES_PER_SECOND) as u64);
         Self { end: now + longest, window: now + WINDOW, came: 0 }
     }
 
@@ -216,7 +217,7 @@ impl Clock {
             if let Ok(chunk) = timeout_at(self.end.min(self.window), &mut chunk).await {
                 return Ok(chunk);
             }
-            if self.came < LEAST || Instant::now() >= self.end {
+            if self.came < MIN_WINDOW_BYTES || Instant::now() >= self.end {
                 return Err(Error::new(StatusCode::REQUEST_TIMEOUT, "the body came too slowly"));
             }
             self.window += WINDOW;

@@ -7,7 +7,7 @@ use super::{
     json::{self, Json, JsonBody},
     request_context::RequestContext,
     shape::{
-        COUNTABLE,
+        MAX_INTEGER,
         Shape::{self, Any, Object, Text, Whole},
         USER,
     },
@@ -93,7 +93,7 @@ impl JsonBody for EmbeddingsBody {
         &[
             ("model", &Text),
             ("input", &Any),
-            ("dimensions", &Whole(1.0, COUNTABLE)),
+            ("dimensions", &Whole(1.0, MAX_INTEGER)),
             ("encoding_format", &Text),
             ("input_type", &Text),
             ("truncate", &Any),

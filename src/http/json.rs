@@ -25,11 +25,11 @@ use serde::{
 
 /// A body that is read from JSON.
 pub trait JsonBody: DeserializeOwned + Send + 'static {
-    /// How large it may be, in bytes.
+    /// The maximum size, in bytes.
     const LIMIT: usize;
-    /// How many pieces of JSON it may be made of. The longest chats have some ten thousand.
+    /// The maximum number of pieces of JSON. The longest chats have some ten thousand.
     const PIECES: usize = 500_000;
-    /// What it must look like.
+    /// The schema.
     const SHAPE: &'static Shape;
     /// The status of a body that is JSON but not this: FastAPI's 422, or OpenAI's 400.
     const MISFIT: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
@@ -43,7 +43,7 @@ pub fn body_size(request: &HttpRequest) -> usize {
     request.extensions().get().map_or(0, |BodySize(bytes)| *bytes)
 }
 
-/// What a request's body holds.
+/// An extractor of a request's body.
 pub struct Json<T>(pub T);
 
 impl<T: JsonBody> FromRequest for Json<T> {
@@ -56,7 +56,7 @@ impl<T: JsonBody> FromRequest for Json<T> {
             check_headers(&request)?;
             let state = request.app_data::<web::Data<State>>().ok_or_else(Error::panicked)?;
             let limit = BodyLimit { bytes: T::LIMIT, pieces: Some(T::PIECES) };
-            let length = declared(request.headers());
+            let length = declared_length(request.headers());
             let Received { mut bytes, share } = state.bodies.read(payload, length, limit).await?;
             // Held until the request is dropped, which is when its answer begins.
             request.extensions_mut().insert(share);
@@ -99,8 +99,8 @@ pub async fn respond(
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(json))
 }
 
-/// The length that the headers declare.
-pub fn declared(headers: &HeaderMap) -> Option<u64> {
+/// Returns the length that the headers declare.
+pub fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
@@ -111,8 +111,8 @@ pub fn parse<T: JsonBody>(json: &mut [u8]) -> Result<T, Error> {
     replace_lone_surrogates(json);
     let relaxed;
     let mut json: &[u8] = json;
-    if let Err(misfit) = shape::check(json, T::SHAPE) {
-        relaxed = shape::relax(json, T::SHAPE).ok_or_else(|| refusal::<T>(misfit))?;
+    if let Err(violation) = shape::check(json, T::SHAPE) {
+        relaxed = shape::relax(json, T::SHAPE).ok_or_else(|| refusal::<T>(violation))?;
         json = &relaxed;
         shape::check(json, T::SHAPE).map_err(refusal::<T>)?;
     }
@@ -124,29 +124,29 @@ pub fn parse<T: JsonBody>(json: &mut [u8]) -> Result<T, Error> {
     // JSON.
     let is_json = serde_json::from_slice::<IgnoredAny>(json).is_ok();
     let body = serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| misfit::<T>(&error, is_json))?;
+        .map_err(|error| describe_error::<T>(&error, is_json))?;
     // It is whole, so something stands behind it.
-    deserializer.end().map_err(|error| not_json(&error))?;
+    deserializer.end().map_err(|error| syntax_error(&error))?;
     Ok(body)
 }
 
-fn misfit<T: JsonBody>(
+fn describe_error<T: JsonBody>(
     error: &serde_path_to_error::Error<serde_json::Error>,
     is_json: bool,
 ) -> Error {
     let cause = error.inner();
     if !is_json {
-        return not_json(cause);
+        return syntax_error(cause);
     }
     let (path, cause) = (error.path().to_string(), cause.to_string());
-    let (name, rule) = rule(&cause);
+    let (name, rule) = parse_rule(&cause);
     let path = Some(path).filter(|path| path != ".");
     let field: Vec<_> = path.as_deref().into_iter().chain(name).collect();
     let field = if field.is_empty() { "body".to_owned() } else { field.join(".") };
     refusal::<T>(SchemaViolation { field, rule })
 }
 
-fn not_json(error: &serde_json::Error) -> Error {
+fn syntax_error(error: &serde_json::Error) -> Error {
     let place = format!("line {}, column {}", error.line(), error.column());
     Error::new(StatusCode::BAD_REQUEST, format!("the body is not valid JSON ({place})"))
 }
@@ -155,9 +155,9 @@ fn refusal<T: JsonBody>(SchemaViolation { field, rule }: SchemaViolation) -> Err
     Error::new(T::MISFIT, format!("{field}: {rule}")).param(Some(field))
 }
 
-/// What was expected, without what was found: that may be a secret. The name of a field within what
-/// is at fault stands before it.
-fn rule(message: &str) -> (Option<&str>, String) {
+/// Returns the rule that was broken, without the value, which may be a secret. Before it stands the
+/// name of the field within the value, if there is one.
+fn parse_rule(message: &str) -> (Option<&str>, String) {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     for (beginning, rule) in
         [("missing field `", "is missing"), ("duplicate field `", "stands there twice")]
@@ -166,15 +166,15 @@ fn rule(message: &str) -> (Option<&str>, String) {
             return (Some(name.trim_end_matches('`')), rule.into());
         }
     }
-    (None, expected(message))
+    (None, describe_expected(message))
 }
 
-fn expected(message: &str) -> String {
+fn describe_expected(message: &str) -> String {
     match message.rsplit_once("expected ") {
         Some((_, "f64")) => "must be a number".into(),
         Some((_, "u32" | "u64" | "usize")) => "must be a whole number, 0 or more".into(),
         Some((_, expected)) => format!("must be {expected}"),
-        None => shape::unreadable(message).unwrap_or(message).to_owned(),
+        None => shape::describe_unreadable(message).unwrap_or(message).to_owned(),
     }
 }
 
@@ -187,8 +187,8 @@ mod tests {
         parse::<Body>(&mut json.as_bytes().to_vec()).map_err(|error| error.to_string()).unwrap_err()
     }
 
-    /// What is said of a chat that has these fields beside those that it needs.
-    fn error_beside(fields: &str) -> String {
+    /// Returns the error for a chat that has these fields beside those that it needs.
+    fn error_of_fields(fields: &str) -> String {
         error(&format!(r#"{{"model": "m", "messages": [], {fields}}}"#))
     }
 
@@ -223,7 +223,7 @@ mod tests {
             (r#""temperature": 1e400"#, "temperature: the number is too large"),
             (r#""metadata": {"a": 1e400}"#, "metadata.a: the number is too large"),
         ] {
-            assert_eq!(error_beside(fields), said);
+            assert_eq!(error_of_fields(fields), said);
         }
     }
 

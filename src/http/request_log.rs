@@ -38,17 +38,17 @@ use std::{
 /// The largest number of characters of a path that are logged: more than any served path has.
 const PATH_LIMIT: usize = 256;
 
-/// One request, from its head to the end of its answer. The line is logged when the last holder
-/// lets go.
+/// The record of one request, from its head to the end of its answer. Its line is logged when the
+/// last holder drops it.
 pub struct RequestLog {
     id: String,
     method: &'static str,
     /// The first route of the path, if it has any.
     route: Option<&'static Route>,
-    /// The beginning of the path: what is longer leads nowhere.
+    /// The beginning of the path: longer ones lead nowhere.
     path: String,
-    /// Whether an Anthropic client asks, which reads errors in words of its own.
-    is_anthropics: bool,
+    /// `true` for a client of Anthropic's API, which reads errors in words of its own.
+    is_anthropic: bool,
     started: Instant,
     outcome: Mutex<Outcome>,
     /// `None` for a probe, which nobody waits for and nobody wants to read of.
@@ -60,44 +60,44 @@ pub struct RequestLog {
     trace: Option<TraceContext>,
 }
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Default)]
 pub struct Outcome {
     status: Option<u16>,
     /// The pattern of the path, as the table of routes has it.
     route: Option<&'static str>,
-    /// Whether the answer was sent to its end.
+    /// `true` if the answer was sent to its end.
     complete: bool,
     /// The model that was asked for, if the host has it.
     pub model: Option<String>,
     /// Until the first chunk of the answer.
     pub first_chunk: Option<Duration>,
-    /// What the answer cost.
+    /// The usage of the answer.
     pub usage: Option<Usage>,
-    /// What went wrong, before or after the answer had begun, in a word for programs.
+    /// The kind of the error, before or after the answer had begun, in a word for programs.
     error: Option<&'static str>,
     /// The name of the key that opened the route.
     key: Option<Arc<str>>,
-    /// Why the request was refused, without words that may quote a chat.
+    /// The reason of the refusal, without words that may quote a chat.
     refusal: Option<String>,
-    /// Whether a line is logged of it; of a flood of bad keys, none is.
+    /// `true` if a line is logged of it; of a flood of bad keys, none is.
     pub is_logged: bool,
 }
 
 impl RequestLog {
-    /// The record of a request that has just come.
+    /// Returns the record of a request that has just come.
     pub fn new(request: &ServiceRequest) -> Self {
         let state = request.app_data::<web::Data<State>>();
         let route = routes_at(request.path()).next();
         let is_probe = route.is_some_and(|route| route.access == Access::Open);
         let watching = state.filter(|_| !is_probe);
-        let span = watching.map(|state| span(request, &state.traces));
+        let span = watching.map(|state| start_span(request, &state.traces));
         Self {
             id: request_id(request.headers()),
             method: known_method(request.method()),
             route,
             path: truncate(request.path(), PATH_LIMIT).into_owned(),
-            is_anthropics: is_anthropic_request(request.path(), request.headers()),
+            is_anthropic: is_anthropic_request(request.path(), request.headers()),
             started: Instant::now(),
             outcome: Mutex::new(Outcome { is_logged: true, ..Outcome::default() }),
             in_flight: watching.map(|state| state.drain.track_request()),
@@ -108,34 +108,35 @@ impl RequestLog {
         }
     }
 
-    /// What opens the path: what is not in the table of routes needs the host's own key.
+    /// Returns the access that the path needs. A path that is not in the table of routes needs the
+    /// host's own key.
     pub fn access(&self) -> Access {
         self.route.map_or(Access::Admin, |route| route.access)
     }
 
-    /// Since the request came.
+    /// Returns the time since the request came.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// Where the request stands in a trace, for what is called in its name.
+    /// Returns the place of the request in a trace, for calls that it causes.
     pub fn trace(&self) -> Option<TraceContext> {
         self.trace
     }
 
-    /// What is known of the outcome, to be added to.
+    /// Returns the outcome as far as it is known, to be added to.
     pub fn outcome(&self) -> MutexGuard<'_, Outcome> {
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps what went wrong, in a word for programs. The text is logged at DEBUG only: an upstream
+    /// Records the kind of an error, in a word for programs. Its text is logged at DEBUG only: an upstream
     /// may quote the prompt in it.
     pub fn fail(&self, kind: &'static str, error: &dyn fmt::Display) {
         self.outcome().error = Some(kind);
         tracing::debug!(request.id = self.id, error = %error, "A request failed.");
     }
 
-    /// Keeps why the request was refused, for the admin page.
+    /// Records the reason of a refusal, for the admin page.
     fn record_refusal(&self, error: &actix_web::Error) {
         let refusal = error.as_error::<Error>().map(Error::message_without_quotes);
         self.outcome().refusal = refusal;
@@ -163,14 +164,14 @@ impl RequestLog {
         });
     }
 
-    /// This error in the words of the API that the path belongs to, if those are not the host's
-    /// own.
+    /// Returns this error in the words of the API that the path belongs to, if those are not the
+    /// host's own.
     fn in_api_dialect(&self, error: &actix_web::Error) -> Option<HttpResponse> {
-        let error = error.as_error::<Error>().filter(|_| self.is_anthropics)?;
+        let error = error.as_error::<Error>().filter(|_| self.is_anthropic)?;
         Some(error_response(error, &self.id))
     }
 
-    /// The same answer, which holds the record until it has been sent.
+    /// Returns the same answer, which holds the record until it has been sent.
     fn wrap_body<B: MessageBody + 'static>(
         self: Arc<Self>,
         mut response: ServiceResponse<B>,
@@ -202,7 +203,7 @@ impl RequestLog {
         let seconds = HeaderValue::from(self.elapsed().as_secs());
         headers.insert(HeaderName::from_static("x-process-time"), seconds);
         if let Ok(id) = HeaderValue::from_str(&self.id) {
-            if self.is_anthropics {
+            if self.is_anthropic {
                 headers.insert(HeaderName::from_static("request-id"), id.clone());
             }
             headers.insert(HeaderName::from_static("x-request-id"), id);
@@ -210,8 +211,8 @@ impl RequestLog {
     }
 }
 
-/// The span of this request, below the caller's.
-fn span(request: &ServiceRequest, traces: &Traces) -> Span {
+/// Starts the span of this request, below the caller's.
+fn start_span(request: &ServiceRequest, traces: &Traces) -> Span {
     let header = request.headers().get(TraceContext::HEADER);
     let caller = header.and_then(|header| TraceContext::parse(header.to_str().ok()?));
     let method = known_method(request.method());

@@ -5,7 +5,7 @@ use super::{
     field_error::field_error,
     json::{Json, JsonBody},
     request_context::RequestContext,
-    shape::{COUNTABLE, Shape, USER},
+    shape::{MAX_INTEGER, Shape, USER},
     unary,
 };
 use actix_web::{HttpResponse, http::StatusCode};
@@ -60,11 +60,11 @@ impl JsonBody for RerankBody {
             ("model", &Shape::Text),
             ("query", &Shape::Text),
             ("documents", &Shape::List("documents", &DOCUMENT)),
-            ("top_n", &Shape::Whole(1.0, COUNTABLE)),
+            ("top_n", &Shape::Whole(1.0, MAX_INTEGER)),
             ("return_documents", &Shape::Flag),
             ("rank_fields", &Shape::List("texts", &Shape::Text)),
-            ("max_chunks_per_doc", &Shape::Whole(1.0, COUNTABLE)),
-            ("max_tokens_per_doc", &Shape::Whole(1.0, COUNTABLE)),
+            ("max_chunks_per_doc", &Shape::Whole(1.0, MAX_INTEGER)),
+            ("max_tokens_per_doc", &Shape::Whole(1.0, MAX_INTEGER)),
             ("user", &USER),
         ],
         &[("", "model"), ("", "query"), ("", "documents")],
@@ -73,7 +73,7 @@ impl JsonBody for RerankBody {
 }
 
 const DOCUMENT: Shape =
-    Shape::Either(&[Shape::Text, Shape::Object(&[("text", &Shape::Text)], &[("", "text")])]);
+    Shape::AnyOf(&[Shape::Text, Shape::Object(&[("text", &Shape::Text)], &[("", "text")])]);
 
 /// `POST /rerank`.
 pub async fn rerank(

@@ -12,17 +12,17 @@ pub mod responses;
 mod walk;
 
 pub use relax::relax;
-pub use walk::{SchemaViolation, check, unreadable};
+pub use walk::{SchemaViolation, check, describe_unreadable};
 
-/// The rule for a value.
+/// The schema of a value.
 #[derive(Debug)]
 pub enum Shape {
     /// Anything.
     Any,
     /// A text.
     Text,
-    /// A text that says what its object is, as a block's `type` does. Others than these are told by
-    /// who reads the object.
+    /// A text that names the type of its object, as a block's `type` does. Whoever reads the object
+    /// refuses other types than these.
     Kind(&'static [&'static str]),
     /// One of these words.
     Word(&'static [&'static str]),
@@ -32,36 +32,37 @@ pub enum Shape {
     Number(f64, f64),
     /// A whole number from here to there.
     Whole(f64, f64),
-    /// A number, or a text that spells it: Open WebUI's own parameters come so.
-    Spelled(&'static Shape),
-    /// A list of these, which are called so.
+    /// A number, or a text that spells it: Open WebUI sends its own parameters so.
+    NumberOrText(&'static Shape),
+    /// A list of values with this schema, and the name of the values.
     List(&'static str, &'static Shape),
-    /// An object with some of these fields, and all that it needs.
+    /// An object with its known fields and the fields that it needs.
     Object(&'static [Field], &'static [Need]),
     /// An object of any fields, each of this shape.
     Map(&'static Shape),
-    /// One of these; no two of them are told by the same JSON.
-    Either(&'static [Shape]),
+    /// One of these. No two of them take the same type of JSON.
+    AnyOf(&'static [Shape]),
 }
 
-/// A field and its shape.
+/// A field and its schema.
 pub type Field = (&'static str, &'static Shape);
 
-/// A field that objects of this `type` need; all of them, where it is empty.
+/// A `type` of objects, and a field that objects of this type need. An empty type stands for all
+/// objects.
 pub type Need = (&'static str, &'static str);
 
-/// No number is too small.
-pub const LEAST: f64 = f64::NEG_INFINITY;
+/// The minimum of a number that has none.
+pub const NO_MINIMUM: f64 = f64::NEG_INFINITY;
 
-/// No number is too large.
-pub const MOST: f64 = f64::INFINITY;
+/// The maximum of a number that has none.
+pub const NO_MAXIMUM: f64 = f64::INFINITY;
 
-/// More cannot be counted without a gap.
-pub const COUNTABLE: f64 = 9_007_199_254_740_992.0;
+/// The largest number up to which every whole number is an `f64`.
+pub const MAX_INTEGER: f64 = 9_007_199_254_740_992.0;
 
-/// Returns how many of these a list may hold. The number of pieces in a whole body has a limit of
-/// its own.
-const fn longest(items: &str) -> usize {
+/// Returns the maximum length of a list of these items. The number of pieces in a whole body has a
+/// limit of its own.
+const fn max_items(items: &str) -> usize {
     match items.as_bytes() {
         b"messages" | b"items" | b"parts" | b"blocks" => 20_000,
         b"tools" | b"functions" | b"calls" => 2000,
@@ -72,11 +73,11 @@ const fn longest(items: &str) -> usize {
 /// An object whose fields are not looked at.
 pub const OBJECT: Shape = Shape::Object(&[], &[]);
 
-/// A number of things.
-pub const COUNT: Shape = Shape::Whole(0.0, COUNTABLE);
+/// A whole number, 0 or more.
+pub const COUNT: Shape = Shape::Whole(0.0, MAX_INTEGER);
 
 /// The user: OpenAI's text, or Open WebUI's object.
-pub const USER: Shape = Shape::Either(&[
+pub const USER: Shape = Shape::AnyOf(&[
     Shape::Text,
     Shape::Object(
         &[
@@ -94,8 +95,8 @@ pub const CACHE: Shape =
     Shape::Object(&[("type", &Shape::Text), ("ttl", &Shape::Word(&["5m", "1h"]))], &[]);
 
 impl Shape {
-    /// The words for it, as they stand after "must be".
-    fn expected(&self) -> String {
+    /// Returns the words for it, as they stand after "must be".
+    fn describe(&self) -> String {
         let word = |word: &&str| format!("`{word}`");
         match self {
             Self::Any => "there".into(),
@@ -104,16 +105,16 @@ impl Shape {
             Self::Flag => "true or false".into(),
             Self::Number(least, most) => format!("a number{}", range(*least, *most)),
             Self::Whole(least, most) => format!("a whole number{}", range(*least, *most)),
-            Self::Spelled(number) => number.expected(),
+            Self::NumberOrText(number) => number.describe(),
             Self::List(items, _) => format!("a list of {items}"),
             Self::Object(..) | Self::Map(_) => "an object".into(),
-            Self::Either(all) => all.iter().map(Self::expected).collect::<Vec<_>>().join(" or "),
+            Self::AnyOf(all) => all.iter().map(Self::describe).collect::<Vec<_>>().join(" or "),
         }
     }
 }
 
 fn range(least: f64, most: f64) -> String {
-    match (least == LEAST, most >= COUNTABLE) {
+    match (least == NO_MINIMUM, most >= MAX_INTEGER) {
         (true, _) => String::new(),
         (false, true) => format!(", {least} or more"),
         (false, false) => format!(" from {least} to {most}"),

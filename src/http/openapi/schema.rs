@@ -1,6 +1,6 @@
 //! JSON Schema of the shapes that bodies are checked against.
 
-use crate::http::shape::{COUNTABLE, Need, Shape};
+use crate::http::shape::{MAX_INTEGER, Need, Shape};
 use serde_json::{Map, Value, json};
 
 /// Returns the JSON Schema of a shape. Where a shape holds itself, the inner one is not written
@@ -22,13 +22,13 @@ fn write(shape: &'static Shape, above: &mut Vec<*const Shape>) -> Value {
         Shape::Flag => json!({"type": "boolean"}),
         Shape::Number(least, most) => number("number", *least, *most),
         Shape::Whole(least, most) => number("integer", *least, *most),
-        Shape::Spelled(number) => {
+        Shape::NumberOrText(number) => {
             let spelled = json!({"type": "string", "description": "The number as text."});
             json!({"anyOf": [write(number, above), spelled]})
         }
         Shape::List(_, item) => json!({"type": "array", "items": write(item, above)}),
         Shape::Map(value) => json!({"type": "object", "additionalProperties": write(value, above)}),
-        Shape::Either(all) => {
+        Shape::AnyOf(all) => {
             let all: Vec<_> = all.iter().map(|shape| write(shape, above)).collect();
             json!({"anyOf": all})
         }
@@ -71,7 +71,7 @@ fn number(kind: &str, least: f64, most: f64) -> Value {
     if least.is_finite() {
         schema["minimum"] = whole_if_possible(least);
     }
-    if most < COUNTABLE {
+    if most < MAX_INTEGER {
         schema["maximum"] = whole_if_possible(most);
     }
     schema
@@ -84,13 +84,13 @@ fn whole_if_possible(number: f64) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::shape::{LEAST, MOST};
+    use crate::http::shape::{NO_MAXIMUM, NO_MINIMUM};
 
     static TREE: Shape = Shape::Object(
         &[
             ("type", &Shape::Kind(&["leaf"])),
             ("share", &Shape::Number(0.0, 0.5)),
-            ("any", &Shape::Whole(LEAST, MOST)),
+            ("any", &Shape::Whole(NO_MINIMUM, NO_MAXIMUM)),
             ("branches", &Shape::List("branches", &TREE)),
         ],
         &[("", "type"), ("leaf", "share")],

@@ -110,7 +110,7 @@ pub async fn upload_documents(
         }
     };
     let (length, limit) =
-        (json::declared(request.headers()), BodyLimit { bytes: MAX_BYTES, pieces });
+        (json::declared_length(request.headers()), BodyLimit { bytes: MAX_BYTES, pieces });
     let body = state.bodies.read(payload.into_inner(), length, limit).await?;
     // The share of the budget for bodies is held until the documents are stored.
     let Received { bytes: mut body, share: _share } = body;

@@ -2,8 +2,10 @@
 //! it over time.
 
 use super::{
-    CACHE, COUNT, COUNTABLE, LEAST, MOST, OBJECT,
-    Shape::{self, Any, Either, Flag, Kind, List, Map, Number, Object, Spelled, Text, Whole, Word},
+    CACHE, COUNT, MAX_INTEGER, NO_MAXIMUM, NO_MINIMUM, OBJECT,
+    Shape::{
+        self, Any, AnyOf, Flag, Kind, List, Map, Number, NumberOrText, Object, Text, Whole, Word,
+    },
     USER,
 };
 
@@ -14,30 +16,30 @@ pub static CHAT: Shape = Object(
         ("messages", &List("messages", &MESSAGE)),
         ("stream", &Flag),
         ("stream_options", &STREAM_OPTIONS),
-        ("temperature", &Spelled(&Number(0.0, 2.0))),
-        ("top_p", &Spelled(&Number(0.0, 1.0))),
-        ("frequency_penalty", &Spelled(&Number(-2.0, 2.0))),
-        ("presence_penalty", &Spelled(&Number(-2.0, 2.0))),
-        ("max_tokens", &Spelled(&COUNT)),
-        ("max_completion_tokens", &Spelled(&COUNT)),
-        ("n", &Spelled(&Number(LEAST, MOST))),
-        ("seed", &Spelled(&Whole(LEAST, MOST))),
-        ("stop", &Either(&[Text, List("texts", &Text)])),
+        ("temperature", &NumberOrText(&Number(0.0, 2.0))),
+        ("top_p", &NumberOrText(&Number(0.0, 1.0))),
+        ("frequency_penalty", &NumberOrText(&Number(-2.0, 2.0))),
+        ("presence_penalty", &NumberOrText(&Number(-2.0, 2.0))),
+        ("max_tokens", &NumberOrText(&COUNT)),
+        ("max_completion_tokens", &NumberOrText(&COUNT)),
+        ("n", &NumberOrText(&Number(NO_MINIMUM, NO_MAXIMUM))),
+        ("seed", &NumberOrText(&Whole(NO_MINIMUM, NO_MAXIMUM))),
+        ("stop", &AnyOf(&[Text, List("texts", &Text)])),
         ("tools", &List("tools", &TOOL)),
         ("tool_choice", &CHOICE),
         ("parallel_tool_calls", &Flag),
         ("functions", &List("functions", &TOOL)),
-        ("function_call", &Either(&[Text, Object(&[("name", &Text)], &[("", "name")])])),
+        ("function_call", &AnyOf(&[Text, Object(&[("name", &Text)], &[("", "name")])])),
         ("response_format", &RESPONSE_FORMAT),
         ("reasoning", &REASONING),
-        ("reasoning_effort", &Either(&[Text, COUNT])),
-        ("thinking", &Either(&[Text, THINKING])),
+        ("reasoning_effort", &AnyOf(&[Text, COUNT])),
+        ("thinking", &AnyOf(&[Text, THINKING])),
         ("metadata", &OBJECT),
-        ("service_tier", &Either(&[Text, Object(&[("type", &Text)], &[])])),
+        ("service_tier", &AnyOf(&[Text, Object(&[("type", &Text)], &[])])),
         ("store", &Flag),
         ("logprobs", &Flag),
-        ("top_logprobs", &Spelled(&Whole(0.0, 20.0))),
-        ("logit_bias", &Map(&Spelled(&Number(-100.0, 100.0)))),
+        ("top_logprobs", &NumberOrText(&Whole(0.0, 20.0))),
+        ("logit_bias", &Map(&NumberOrText(&Number(-100.0, 100.0)))),
         ("modalities", &List("texts", &Text)),
         ("audio", &OBJECT),
         ("prediction", &OBJECT),
@@ -55,7 +57,7 @@ pub static CHAT: Shape = Object(
 static MESSAGE: Shape = Object(
     &[
         ("role", &Text),
-        ("content", &Either(&[Text, List("parts", &PART)])),
+        ("content", &AnyOf(&[Text, List("parts", &PART)])),
         ("name", &Text),
         ("tool_calls", &List("calls", &CALL)),
         ("tool_call_id", &Text),
@@ -84,7 +86,7 @@ static CALL: Shape = Object(
 
 /// Some models' templates want the arguments as an object, and so do some clients.
 const FUNCTION_CALL: Shape =
-    Object(&[("name", &Text), ("arguments", &Either(&[Text, OBJECT]))], &[("", "name")]);
+    Object(&[("name", &Text), ("arguments", &AnyOf(&[Text, OBJECT]))], &[("", "name")]);
 
 static PART: Shape = Object(
     &[
@@ -108,7 +110,7 @@ static PART: Shape = Object(
         ("context", &Text),
         (
             "citations",
-            &Either(&[Flag, Object(&[("enabled", &Flag)], &[]), List("objects", &OBJECT)]),
+            &AnyOf(&[Flag, Object(&[("enabled", &Flag)], &[]), List("objects", &OBJECT)]),
         ),
         ("cache_control", &CACHE),
     ],
@@ -120,7 +122,7 @@ static PART: Shape = Object(
     ],
 );
 
-const LINK: Shape = Either(&[Text, Object(&[("url", &Text), ("detail", &Text)], &[("", "url")])]);
+const LINK: Shape = AnyOf(&[Text, Object(&[("url", &Text), ("detail", &Text)], &[("", "url")])]);
 
 const FILE: Shape = Object(
     &[
@@ -166,7 +168,7 @@ const FUNCTION: &[super::Field] =
     &[("name", &Text), ("description", &Text), ("parameters", &OBJECT), ("strict", &Flag)];
 
 /// The choice of tools: a word, or an object that names a tool or several.
-pub const CHOICE: Shape = Either(&[
+pub const CHOICE: Shape = AnyOf(&[
     Text,
     Object(
         &[
@@ -208,17 +210,17 @@ const RESPONSE_FORMAT: Shape = Object(
 pub static COMPLETION: Shape = Object(
     &[
         ("model", &Text),
-        ("prompt", &Either(&[Text, List("texts", &Any)])),
+        ("prompt", &AnyOf(&[Text, List("texts", &Any)])),
         ("suffix", &Text),
         ("echo", &Flag),
-        ("n", &Spelled(&Number(LEAST, MOST))),
-        ("best_of", &Spelled(&Number(LEAST, MOST))),
+        ("n", &NumberOrText(&Number(NO_MINIMUM, NO_MAXIMUM))),
+        ("best_of", &NumberOrText(&Number(NO_MINIMUM, NO_MAXIMUM))),
         ("stream", &Flag),
         ("stream_options", &STREAM_OPTIONS),
-        ("temperature", &Spelled(&Number(0.0, 2.0))),
-        ("top_p", &Spelled(&Number(0.0, 1.0))),
-        ("max_tokens", &Spelled(&COUNT)),
-        ("stop", &Either(&[Text, List("texts", &Text)])),
+        ("temperature", &NumberOrText(&Number(0.0, 2.0))),
+        ("top_p", &NumberOrText(&Number(0.0, 1.0))),
+        ("max_tokens", &NumberOrText(&COUNT)),
+        ("stop", &AnyOf(&[Text, List("texts", &Text)])),
         ("user", &USER),
     ],
     &[("", "model"), ("", "prompt")],
@@ -231,7 +233,7 @@ pub const STREAM_OPTIONS: Shape =
 /// The effort of reasoning, in the words of OpenAI and of `OpenRouter`.
 pub const REASONING: Shape = Object(
     &[
-        ("effort", &Either(&[Text, COUNT])),
+        ("effort", &AnyOf(&[Text, COUNT])),
         ("max_tokens", &COUNT),
         ("enabled", &Flag),
         ("exclude", &Flag),
@@ -243,6 +245,10 @@ pub const REASONING: Shape = Object(
 
 /// The effort of reasoning, in the words of Claude.
 const THINKING: Shape = Object(
-    &[("type", &Text), ("budget_tokens", &Spelled(&Whole(0.0, COUNTABLE))), ("display", &Text)],
+    &[
+        ("type", &Text),
+        ("budget_tokens", &NumberOrText(&Whole(0.0, MAX_INTEGER))),
+        ("display", &Text),
+    ],
     &[],
 );

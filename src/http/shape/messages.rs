@@ -1,8 +1,8 @@
 //! A request of Anthropic's Messages API.
 
 use super::{
-    COUNT, COUNTABLE, OBJECT,
-    Shape::{self, Any, Either, Flag, Kind, List, Number, Object, Text, Whole, Word},
+    COUNT, MAX_INTEGER, OBJECT,
+    Shape::{self, Any, AnyOf, Flag, Kind, List, Number, Object, Text, Whole, Word},
 };
 
 /// The whole body.
@@ -25,7 +25,7 @@ pub static REQUEST: Shape = Object(
         ("output_config", &Object(&[("effort", &EFFORT), ("format", &FORMAT)], &[])),
         ("output_format", &FORMAT),
         ("context_management", &Any),
-        ("container", &Either(&[Text, OBJECT])),
+        ("container", &AnyOf(&[Text, OBJECT])),
         ("mcp_servers", &List("objects", &OBJECT)),
         ("stream", &Flag),
     ],
@@ -35,10 +35,10 @@ pub static REQUEST: Shape = Object(
 static TURN: Shape =
     Object(&[("role", &Text), ("content", &CONTENT)], &[("", "role"), ("", "content")]);
 
-static CONTENT: Shape = Either(&[Text, List("blocks", &BLOCK)]);
+static CONTENT: Shape = AnyOf(&[Text, List("blocks", &BLOCK)]);
 
 /// Blocks of the server's tools have an object there.
-static WITHIN: Shape = Either(&[Text, OBJECT, List("blocks", &BLOCK)]);
+static WITHIN: Shape = AnyOf(&[Text, OBJECT, List("blocks", &BLOCK)]);
 
 static BLOCK: Shape = Object(
     &[
@@ -60,7 +60,7 @@ static BLOCK: Shape = Object(
         ("title", &Text),
         ("context", &Text),
         // A document says whether, a text what it has cited.
-        ("citations", &Either(&[Object(&[("enabled", &Flag)], &[]), List("objects", &OBJECT)])),
+        ("citations", &AnyOf(&[Object(&[("enabled", &Flag)], &[]), List("objects", &OBJECT)])),
         ("id", &Text),
         ("name", &Text),
         ("input", &OBJECT),
@@ -90,7 +90,7 @@ static BLOCK: Shape = Object(
 );
 
 /// A search result has the text of its address there.
-static SOURCE: Shape = Either(&[
+static SOURCE: Shape = AnyOf(&[
     Text,
     Object(
         &[
@@ -137,7 +137,7 @@ static CHOICE: Shape = Object(
 static THINKING: Shape = Object(
     &[
         ("type", &Word(&["enabled", "disabled", "adaptive"])),
-        ("budget_tokens", &Whole(1024.0, COUNTABLE)),
+        ("budget_tokens", &Whole(1024.0, MAX_INTEGER)),
         ("display", &Text),
     ],
     &[("", "type"), ("enabled", "budget_tokens")],

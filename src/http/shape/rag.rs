@@ -2,7 +2,7 @@
 
 use super::{
     COUNT, OBJECT,
-    Shape::{self, Either, Flag, List, Object, Text, Whole},
+    Shape::{self, AnyOf, Flag, List, Object, Text, Whole},
     USER,
 };
 
@@ -42,7 +42,7 @@ pub static SEARCH: Shape = Object(
     &[("", "query")],
 );
 
-static AUDIENCE: Shape = Either(&[
+static AUDIENCE: Shape = AnyOf(&[
     Text,
     Object(
         &[(

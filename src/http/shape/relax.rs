@@ -1,4 +1,4 @@
-//! A body whose objects of unknown types have fields of unknown shapes.
+//! A body whose objects of unknown types have fields of unknown schemas.
 //!
 //! An API gets new types of blocks and items while its clients are in use, and what they call
 //! `data` need not be what an older type calls so. One such block must not end a session.
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 /// The largest body that is relaxed, in bytes: it is built as a tree of values.
 const MAX_BYTES: usize = 16 << 20;
 
-/// Returns this body with the fields renamed that differ from the shape only because the type of
+/// Returns this body with the fields renamed that violate the schema only because the type of
 /// their object is unknown; `None` if there are none. A renamed field, as in `data_`, is one that
 /// the object's readers have no meaning for.
 pub fn relax(json: &[u8], shape: &'static Shape) -> Option<Vec<u8>> {
@@ -22,7 +22,7 @@ pub fn relax(json: &[u8], shape: &'static Shape) -> Option<Vec<u8>> {
 
 fn relax_value(value: &mut Value, shape: &'static Shape) -> bool {
     match shape {
-        Shape::Either(all) => {
+        Shape::AnyOf(all) => {
             let mut changed = false;
             for shape in *all {
                 changed |= relax_value(value, shape);
@@ -55,11 +55,11 @@ fn relax_object(object: &mut Map<String, Value>, fields: &'static [super::Field]
         return changed;
     }
     for (name, shape) in fields {
-        let is_misfit = |value: &Value| {
+        let violates_schema = |value: &Value| {
             !value.is_null()
                 && serde_json::to_vec(value).is_ok_and(|json| check(&json, shape).is_err())
         };
-        if object.get(*name).is_some_and(is_misfit)
+        if object.get(*name).is_some_and(violates_schema)
             && let Some(value) = object.shift_remove(*name)
         {
             object.insert(format!("{name}_"), value);

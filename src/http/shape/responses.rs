@@ -2,7 +2,7 @@
 
 use super::{
     COUNT, OBJECT,
-    Shape::{self, Any, Either, Flag, Kind, List, Number, Object, Text, Whole, Word},
+    Shape::{self, Any, AnyOf, Flag, Kind, List, Number, Object, Text, Whole, Word},
     USER,
     chat::{CHOICE, REASONING, STREAM_OPTIONS},
 };
@@ -11,7 +11,7 @@ use super::{
 pub static REQUEST: Shape = Object(
     &[
         ("model", &Text),
-        ("input", &Either(&[Text, List("items", &ITEM)])),
+        ("input", &AnyOf(&[Text, List("items", &ITEM)])),
         ("instructions", &Text),
         ("stream", &Flag),
         ("stream_options", &STREAM_OPTIONS),

@@ -1,10 +1,10 @@
-//! A body held against its shape, in one pass over its bytes and without a copy of them.
+//! Checks of a body against its schema, in one pass over its bytes and without a copy of them.
 
 use super::Shape;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::{borrow::Cow, fmt};
 
-/// Where a body differs from its shape, and how it should be.
+/// The first violation of a schema by a body: the field, and the rule.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SchemaViolation {
     /// The field, as in `messages[2].content[1].type`; `body` for all of it.
@@ -13,25 +13,29 @@ pub struct SchemaViolation {
     pub rule: String,
 }
 
-/// Holds this JSON against the shape. What is no JSON is not told here.
+/// Checks this JSON against the schema.
+///
+/// # Errors
+/// Returns the first violation. Bytes that are no JSON are not refused here.
 pub fn check(json: &[u8], shape: &'static Shape) -> Result<(), SchemaViolation> {
-    let mut place = Place::default();
-    let walk = Walk { shape, place: &mut place, optional: false };
-    let walked = walk.deserialize(&mut serde_json::Deserializer::from_slice(json));
-    match (place.misfit.take(), walked) {
-        (Some(misfit), _) => Err(misfit),
-        // The walk went no further, though there is more.
+    let mut progress = Progress::default();
+    let check = ValueCheck { shape, progress: &mut place, is_optional: false };
+    let checked = check.deserialize(&mut serde_json::Deserializer::from_slice(json));
+    match (progress.violation.take(), checked) {
+        (Some(violation), _) => Err(violation),
+        // The check went no further, though there is more.
         (None, Err(error)) if serde_json::from_slice::<IgnoredAny>(json).is_ok() => {
             let error = error.to_string();
-            let rule = unreadable(&error).unwrap_or(&error).to_owned();
-            Err(SchemaViolation { field: place.to_string(), rule })
+            let rule = describe_unreadable(&error).unwrap_or(&error).to_owned();
+            Err(SchemaViolation { field: progress.to_string(), rule })
         }
         (None, _) => Ok(()),
     }
 }
 
-/// What is wrong with JSON that is in order but cannot be read, by the words of its reader.
-pub fn unreadable(message: &str) -> Option<&'static str> {
+/// Returns the rule that valid JSON breaks so that it cannot be read, from the message of its
+/// reader.
+pub fn describe_unreadable(message: &str) -> Option<&'static str> {
     if message.starts_with("number out of range") {
         Some("the number is too large")
     } else if message.starts_with("recursion limit exceeded") {
@@ -41,11 +45,11 @@ pub fn unreadable(message: &str) -> Option<&'static str> {
     }
 }
 
-/// Where the walk is, and what it has found.
+/// The current place of the check, and the violation that was found.
 #[derive(Default)]
-struct Place {
+struct Progress {
     path: Vec<Step>,
-    misfit: Option<SchemaViolation>,
+    violation: Option<SchemaViolation>,
 }
 
 enum Step {
@@ -53,14 +57,14 @@ enum Step {
     Item(usize),
 }
 
-impl Place {
-    fn misfit<E: Error>(&mut self, rule: String) -> E {
-        self.misfit = Some(SchemaViolation { field: self.to_string(), rule });
-        E::custom("misfit")
+impl Progress {
+    fn violation<E: Error>(&mut self, rule: String) -> E {
+        self.violation = Some(SchemaViolation { field: self.to_string(), rule });
+        E::custom("violation")
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.path.is_empty() {
             return f.write_str("body");
@@ -76,15 +80,15 @@ impl fmt::Display for Place {
     }
 }
 
-/// One value and its shape.
-struct Walk<'a> {
+/// The check of one value.
+struct ValueCheck<'a> {
     shape: &'static Shape,
-    place: &'a mut Place,
-    /// Whether `null` will do: in a field it is as good as missing.
-    optional: bool,
+    progress: &'a mut Progress,
+    /// `true` for a field: there, `null` is as good as missing.
+    is_optional: bool,
 }
 
-/// What was seen of a value.
+/// The result of the check of a value.
 #[derive(Clone, Copy, PartialEq)]
 enum Seen {
     Nothing,
@@ -92,7 +96,7 @@ enum Seen {
     Kind(&'static str),
 }
 
-impl<'de> DeserializeSeed<'de> for Walk<'_> {
+impl<'de> DeserializeSeed<'de> for ValueCheck<'_> {
     type Value = Seen;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Seen, D::Error> {
@@ -104,27 +108,27 @@ impl<'de> DeserializeSeed<'de> for Walk<'_> {
     }
 }
 
-impl Walk<'_> {
-    /// The shape among the possible ones for which this holds.
-    fn of(&self, takes: impl Fn(&Shape) -> bool) -> Option<&'static Shape> {
+impl ValueCheck<'_> {
+    /// Returns the schema among the possible ones for which this holds.
+    fn find_schema(&self, takes: impl Fn(&Shape) -> bool) -> Option<&'static Shape> {
         match self.shape {
-            Shape::Either(all) => all.iter().find(|shape| takes(shape)),
+            Shape::AnyOf(all) => all.iter().find(|shape| takes(shape)),
             shape => Some(shape).filter(|shape| takes(shape)),
         }
     }
 
-    fn fits<E: Error>(self, fits: bool) -> Result<Seen, E> {
-        if fits { Ok(Seen::Something) } else { self.misfit() }
+    fn accept_if<E: Error>(self, fits: bool) -> Result<Seen, E> {
+        if fits { Ok(Seen::Something) } else { self.violation() }
     }
 
-    fn misfit<E: Error>(self) -> Result<Seen, E> {
+    fn violation<E: Error>(self) -> Result<Seen, E> {
         let rule = format!("must be {}", self.shape.expected());
-        Err(self.place.misfit(rule))
+        Err(self.progress.violation(rule))
     }
 
-    fn number<E: Error>(self, number: f64) -> Result<Seen, E> {
-        let shape = self.of(|shape| shape.takes_number(number));
-        self.fits(shape.is_some())
+    fn check_number<E: Error>(self, number: f64) -> Result<Seen, E> {
+        let shape = self.find_schema(|shape| shape.takes_number(number));
+        self.accept_if(shape.is_some())
     }
 }
 
@@ -135,17 +139,17 @@ impl Shape {
         match self {
             Self::Number(least, most) => within(*least, *most),
             Self::Whole(least, most) => within(*least, *most) && number.fract() == 0.0,
-            Self::Spelled(shape) => shape.takes_number(number),
+            Self::NumberOrText(shape) => shape.takes_number(number),
             _ => false,
         }
     }
 
-    fn is_told_by_text(&self) -> bool {
-        matches!(self, Self::Text | Self::Kind(_) | Self::Word(_) | Self::Spelled(_))
+    fn takes_text(&self) -> bool {
+        matches!(self, Self::Text | Self::Kind(_) | Self::Word(_) | Self::NumberOrText(_))
     }
 }
 
-impl<'de> Visitor<'de> for Walk<'_> {
+impl<'de> Visitor<'de> for ValueCheck<'_> {
     type Value = Seen;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -153,59 +157,60 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<Seen, E> {
-        if self.optional { Ok(Seen::Nothing) } else { self.misfit() }
+        if self.is_optional { Ok(Seen::Nothing) } else { self.violation() }
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<Seen, E> {
-        let shape = self.of(|shape| matches!(shape, Shape::Flag));
-        self.fits(shape.is_some())
+        let shape = self.find_schema(|shape| matches!(shape, Shape::Flag));
+        self.accept_if(shape.is_some())
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Seen, E> {
-        self.number(number as f64)
+        self.check_number(number as f64)
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Seen, E> {
-        self.number(number as f64)
+        self.check_number(number as f64)
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Seen, E> {
-        self.number(number)
+        self.check_number(number)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Seen, E> {
         let word = |words: &'static [&'static str]| words.iter().find(|word| **word == text);
-        match self.of(Shape::is_told_by_text) {
+        match self.find_schema(Shape::takes_text) {
             Some(Shape::Text) => Ok(Seen::Something),
             Some(Shape::Kind(kinds)) => {
                 Ok(word(kinds).map_or(Seen::Something, |kind| Seen::Kind(kind)))
             }
             Some(Shape::Word(words)) => match word(words) {
                 Some(word) => Ok(Seen::Kind(word)),
-                None => self.misfit(),
+                None => self.violation(),
             },
-            Some(Shape::Spelled(shape)) => {
+            Some(Shape::NumberOrText(shape)) => {
                 let number = text.trim().parse().is_ok_and(|number| shape.takes_number(number));
-                self.fits(number)
+                self.accept_if(number)
             }
-            _ => self.misfit(),
+            _ => self.violation(),
         }
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Seen, A::Error> {
-        let Some(Shape::List(items, shape)) = self.of(|shape| matches!(shape, Shape::List(..)))
+        let Some(Shape::List(items, shape)) =
+            self.find_schema(|shape| matches!(shape, Shape::List(..)))
         else {
-            return self.misfit();
+            return self.violation();
         };
-        let most = super::longest(items);
+        let most = super::max_items(items);
         for at in 0.. {
             if at > most {
-                return Err(self.place.misfit(format!("may hold {most} {items} at most")));
+                return Err(self.progress.violation(format!("may hold {most} {items} at most")));
             }
-            self.place.path.push(Step::Item(at));
-            let item = Walk { shape, place: &mut *self.place, optional: false };
+            self.progress.path.push(Step::Item(at));
+            let item = ValueCheck { shape, progress: &mut *self.progress, is_optional: false };
             let found = list.next_element_seed(item)?;
-            self.place.path.pop();
+            self.progress.path.pop();
             if found.is_none() {
                 break;
             }
@@ -215,7 +220,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Seen, A::Error> {
         let is_object = |shape: &Shape| matches!(shape, Shape::Object(..) | Shape::Map(_));
-        match self.of(is_object) {
+        match self.find_schema(is_object) {
             Some(Shape::Object(fields, needs)) => {
                 let mut seen = vec![Seen::Nothing; fields.len()];
                 while let Some(known) =
@@ -226,32 +231,37 @@ impl<'de> Visitor<'de> for Walk<'_> {
                         continue;
                     };
                     let (name, shape) = fields[at];
-                    self.place.path.push(Step::Field(name.into()));
-                    let value = Walk { shape, place: &mut *self.place, optional: true };
+                    self.progress.path.push(Step::Field(name.into()));
+                    let value =
+                        ValueCheck { shape, progress: &mut *self.progress, is_optional: true };
                     seen[at] = map.next_value_seed(value)?;
-                    self.place.path.pop();
+                    self.progress.path.pop();
                 }
                 let seen: Vec<_> = fields.iter().map(|field| field.0).zip(seen).collect();
-                needed(&seen, needs).map_or(Ok(Seen::Something), |(name, rule)| {
-                    self.place.path.push(Step::Field(name.into()));
-                    Err(self.place.misfit(rule))
+                find_missing(&seen, needs).map_or(Ok(Seen::Something), |(name, rule)| {
+                    self.progress.path.push(Step::Field(name.into()));
+                    Err(self.progress.violation(rule))
                 })
             }
             Some(Shape::Map(shape)) => {
                 while let Some(name) = map.next_key::<String>()? {
-                    self.place.path.push(Step::Field(name.into()));
-                    map.next_value_seed(Walk { shape, place: &mut *self.place, optional: true })?;
-                    self.place.path.pop();
+                    self.progress.path.push(Step::Field(name.into()));
+                    map.next_value_seed(ValueCheck {
+                        shape,
+                        progress: &mut *self.progress,
+                        is_optional: true,
+                    })?;
+                    self.progress.path.pop();
                 }
                 Ok(Seen::Something)
             }
-            _ => self.misfit(),
+            _ => self.violation(),
         }
     }
 }
 
-/// The first field that is needed and not there.
-fn needed(seen: &[(&str, Seen)], needs: &[super::Need]) -> Option<(&'static str, String)> {
+/// Returns the first field that is missing, and the rule.
+fn find_missing(seen: &[(&str, Seen)], needs: &[super::Need]) -> Option<(&'static str, String)> {
     let of = |name: &str| {
         let field = seen.iter().find(|(field, _)| *field == name);
         field.map_or(Seen::Nothing, |(_, seen)| *seen)
@@ -307,9 +317,9 @@ mod tests {
     static BODY: Shape = Shape::Object(
         &[
             ("leaf", &LEAF),
-            ("n", &Shape::Spelled(&Shape::Whole(0.0, 9.0))),
-            ("x", &Shape::Either(&[Shape::Flag, Shape::List("texts", &Shape::Text)])),
-            ("map", &Shape::Map(&Shape::Number(LEAST, MOST))),
+            ("n", &Shape::NumberOrText(&Shape::Whole(0.0, 9.0))),
+            ("x", &Shape::AnyOf(&[Shape::Flag, Shape::List("texts", &Shape::Text)])),
+            ("map", &Shape::Map(&Shape::Number(NO_MINIMUM, NO_MAXIMUM))),
             ("kind", &Shape::Word(&["a", "b"])),
         ],
         &[("", "kind")],
@@ -338,8 +348,8 @@ mod tests {
             (r#"{"leaf": {"word": 1e400}}"#, "leaf.word the number is too large"),
             (r#"{"unknown": 1e400, "n": 99}"#, "n must be a whole number from 0 to 9"),
         ] {
-            let misfit = check(json.as_bytes(), &BODY).unwrap_err();
-            assert_eq!(format!("{} {}", misfit.field, misfit.rule), said, "{json}");
+            let violation = check(json.as_bytes(), &BODY).unwrap_err();
+            assert_eq!(format!("{} {}", violation.field, violation.rule), said, "{json}");
         }
     }
 
