@@ -1,6 +1,6 @@
 //! Runs Python pipelines of Open WebUI, each file in a process of its own.
 //!
-//! A [`Worker`] is one such process: it runs the runner of this crate (`runner/runner.py`), which
+//! A [`Worker`] is one such process: it runs the runner of this crate (`runner/`), which
 //! loads the file and answers calls with JSON frames over a socket pair. The process has limits,
 //! an environment without the host's secrets, and a process group that is killed as a whole.
 //!

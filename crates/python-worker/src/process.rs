@@ -24,19 +24,43 @@ use tokio::{
     time::timeout,
 };
 
-/// The program that reads the runner from the first frame, and starts it.
+/// The program that reads the modules of the runner from the first frame, and starts it.
 const BOOTSTRAP: &str = "\
-import os
+import json, os, sys, types
 def read(count):
     data = b''
     while len(data) < count:
         data += os.read(0, count - len(data)) or os._exit(1)
     return data
-exec(compile(read(int.from_bytes(read(4), 'big')), '<pipewright runner>', 'exec'))
-main(connect())
+def define(name, source, is_package=False):
+    module = types.ModuleType(name)
+    if is_package:
+        module.__path__ = []
+    sys.modules[name] = module
+    exec(compile(source, '<' + name + '>', 'exec'), module.__dict__)
+    return module
+def load(sources):
+    define('pipewright_runner', '', is_package=True)
+    for name, source in sources:
+        last = define('pipewright_runner.' + name, source)
+    return last
+runner = load(json.loads(read(int.from_bytes(read(4), 'big'))))
+runner.main(runner.connect())
 ";
 
-const RUNNER: &str = include_str!("runner/runner.py");
+/// The modules of the runner: each imports from those before it, and the last one has `main`.
+const RUNNER: [(&str, &str); 10] = [
+    ("confine", CONFINE),
+    ("values", include_str!("runner/values.py")),
+    ("channel", include_str!("runner/channel.py")),
+    ("call", include_str!("runner/call.py")),
+    ("functions", include_str!("runner/functions.py")),
+    ("results", include_str!("runner/results.py")),
+    ("pipeline", include_str!("runner/pipeline.py")),
+    ("modules", include_str!("runner/modules.py")),
+    ("errors", include_str!("runner/errors.py")),
+    ("runner", include_str!("runner/runner.py")),
+];
 
 /// Begins each program of a [`ProcessTree`].
 pub const SUPERVISE: &str = include_str!("runner/supervise.py");
@@ -202,8 +226,8 @@ impl ProcessSettings {
     }
 
     async fn start_runner(&self, socket: &mut UnixStream) -> io::Result<Option<Ready>> {
-        let settings = json!({"confine": CONFINE, "limits": self.confinement()});
-        write_frame(socket, RUNNER.as_bytes()).await?;
+        let settings = json!({"limits": self.confinement()});
+        write_frame(socket, &serde_json::to_vec(&RUNNER)?).await?;
         write_frame(socket, &serde_json::to_vec(&settings)?).await?;
         let Some(frame) = read_frame(socket).await? else { return Ok(None) };
         let frame: WorkerFrame = serde_json::from_slice(&frame)?;

@@ -164,7 +164,7 @@ pub struct Description {
     pub models: Vec<ListedModel>,
 }
 
-/// The most models and valves of a file, as in `runner.py`, which tells the file so.
+/// The most models and valves of a file, as in `runner/pipeline.py`, which tells the file so.
 const MAX_MODELS: usize = 10_000;
 const MAX_VALVES: usize = 2_000;
 
