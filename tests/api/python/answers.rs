@@ -269,3 +269,26 @@ class Pipeline:
     let circle = host.chat("asks", "circle").await;
     assert!(circle.text.contains("more than 4 pipes"), "{}", circle.text);
 }
+
+#[actix_web::test]
+async fn a_file_may_be_named_like_the_package_that_it_uses() {
+    let file = r#"
+import json
+from dataclasses import dataclass
+
+
+@dataclass
+class Answer:
+    text: "str"
+
+
+class Pipeline:
+    def pipe(self, user_message, model_id, messages, body):
+        return json.dumps([Answer(user_message).text])
+"#;
+    let files = [("json.py", file), ("asyncio.py", file), ("schemas.py", file)];
+    let Some(host) = python_host(&files).await else { return };
+    for model in ["json", "asyncio", "schemas"] {
+        assert_eq!(host.text_of(model, "hi").await, r#"["hi"]"#, "{model}");
+    }
+}

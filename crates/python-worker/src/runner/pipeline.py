@@ -14,9 +14,11 @@ class Pipeline:
     """The pipeline of the file."""
 
     def __init__(self, module_name, path):
-        spec = importlib.util.spec_from_file_location(module_name, path)
+        name = choose_module_name(module_name)
+        spec = importlib.util.spec_from_file_location(name, path)
         module = importlib.util.module_from_spec(spec)
-        sys.modules[module_name] = module
+        # Data classes look their module up.
+        sys.modules[name] = module
         spec.loader.exec_module(module)
         if not hasattr(module, "Pipeline"):
             raise ImportError("the file has no class `Pipeline`")
@@ -90,3 +92,10 @@ class Pipeline:
         if not self.has(name):
             return body
         return await call_beside(getattr(self.pipeline, name), body, user)
+
+
+def choose_module_name(name):
+    """Returns the name, or another one if that of a module which the file may want to import."""
+    while name in sys.modules or importlib.util.find_spec(name):
+        name += "_pipeline"
+    return name
