@@ -136,7 +136,7 @@ impl FileTask {
         if running.is_none()
             && let Some(slot) = &before
         {
-            slot.set_worker_state(WorkerState::Starting("it is being started".into()));
+            slot.set_starting();
         }
         let problem = match self.build().await {
             Ok((slot, text)) => match slot.worker_state() {
@@ -149,7 +149,9 @@ impl FileTask {
                     tracing::info!(pipe.id = slot.id(), "Loaded `{}.py`.", self.stem);
                     return Ok(slot.id());
                 }
-                WorkerState::Starting(problem) | WorkerState::Failed(problem) => {
+                WorkerState::Starting(problem)
+                | WorkerState::Installing(problem)
+                | WorkerState::Failed(problem) => {
                     if running.is_none() {
                         self.publish(&slot);
                     }
@@ -252,6 +254,11 @@ impl FileTask {
         let progress = self.install_progress();
         let python =
             self.context.environments.prepare(interpreter, &requirements, &progress).await?;
+        if let Some(slot) = self.current_slot()
+            && matches!(slot.worker_state(), WorkerState::Installing(_))
+        {
+            slot.set_starting();
+        }
         let redactor = Redactor::default();
         let output = log_output(self.stem, redactor.clone());
         Ok(Launch { text, python, output, redactor })
@@ -263,10 +270,10 @@ impl FileTask {
         Arc::new(move |line| {
             tracing::info!(pipe.id = stem, "Requirements of `{stem}.py`: {line}");
             if let Some(slot) = &slot
-                && matches!(slot.worker_state(), WorkerState::Starting(_))
+                && is_being_started(slot)
             {
                 let state = format!("its requirements are being installed: {line}");
-                slot.set_worker_state(WorkerState::Starting(state));
+                slot.set_worker_state(WorkerState::Installing(state));
             }
         })
     }
@@ -374,6 +381,10 @@ impl FileTask {
 
 fn is_running(slot: &PythonSlot) -> bool {
     matches!(slot.worker_state(), WorkerState::Running(_))
+}
+
+fn is_being_started(slot: &PythonSlot) -> bool {
+    matches!(slot.worker_state(), WorkerState::Starting(_) | WorkerState::Installing(_))
 }
 
 /// Waits until the process of the slot must be replaced; forever if there is none.

@@ -34,8 +34,10 @@ pub const SHUTDOWN_LIMIT: Duration = Duration::from_secs(4);
 /// The state of a file's process.
 #[derive(Clone)]
 pub enum WorkerState {
-    /// It is being started, or its requirements are being installed.
+    /// It is being started.
     Starting(String),
+    /// Its requirements are being installed, which takes so long that nobody waits for it.
+    Installing(String),
     /// It answers calls.
     Running(Arc<Worker>),
     /// It cannot be started, for this reason.
@@ -139,6 +141,11 @@ impl PythonSlot {
         self.worker.borrow().clone()
     }
 
+    /// Sets the state of a process that is being started.
+    pub fn set_starting(&self) {
+        self.set_worker_state(WorkerState::Starting("it is being started".into()));
+    }
+
     /// Sets the state of the process.
     pub fn set_worker_state(&self, state: WorkerState) {
         self.worker.send_replace(state);
@@ -174,7 +181,9 @@ impl PythonSlot {
         _ = timeout(WORKER_LIMIT, state.wait_for(is_known)).await;
         match self.worker_state() {
             WorkerState::Running(worker) => Ok(worker),
-            WorkerState::Starting(why) | WorkerState::Failed(why) => Err(PipeError::Unavailable {
+            WorkerState::Starting(why)
+            | WorkerState::Installing(why)
+            | WorkerState::Failed(why) => Err(PipeError::Unavailable {
                 message: format!("`{}` is not running: {why}", self.id),
                 retry_after: None,
             }),
@@ -201,7 +210,7 @@ impl PythonSlot {
     fn running_worker(&self) -> Option<Arc<Worker>> {
         match &*self.worker.borrow() {
             WorkerState::Running(worker) => Some(Arc::clone(worker)),
-            WorkerState::Starting(_) | WorkerState::Failed(_) => None,
+            WorkerState::Starting(_) | WorkerState::Installing(_) | WorkerState::Failed(_) => None,
         }
     }
 

@@ -10,17 +10,24 @@ use crate::{
 use pipe_sdk::Task;
 use serde_json::json;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs, io,
     path::{Path, PathBuf},
     process::Stdio,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
-use tokio::{process::Command, sync::Semaphore, time::timeout};
+use tokio::{
+    process::Command,
+    sync::{Mutex as AsyncMutex, Semaphore},
+    time::timeout,
+};
 
 /// The longest time that an environment may take to be made.
 const INSTALL_LIMIT: Duration = Duration::from_secs(1800);
+
+/// The most environments that are made at once.
+const MAX_INSTALLS: usize = 4;
 
 /// The file that stands in an environment that is complete.
 const COMPLETE: &str = ".complete";
@@ -49,8 +56,11 @@ pub struct EnvironmentCache {
     /// Variables for the installer alone, such as proxies and the address of an index.
     variables: BTreeMap<String, String>,
     readable: Vec<PathBuf>,
-    /// Environments are made one after the other: files with the same requirements share one.
-    turn: Semaphore,
+    /// The locks of environments that are being made, by their digest: files with the same
+    /// requirements share one.
+    locks: Mutex<HashMap<String, Weak<AsyncMutex<()>>>>,
+    /// Bounds how many are made at once.
+    turns: Semaphore,
 }
 
 impl EnvironmentCache {
@@ -61,7 +71,8 @@ impl EnvironmentCache {
         variables: BTreeMap<String, String>,
         readable: Vec<PathBuf>,
     ) -> Self {
-        Self { folder, installer, variables, readable, turn: Semaphore::new(1) }
+        let (locks, turns) = (Mutex::default(), Semaphore::new(MAX_INSTALLS));
+        Self { folder, installer, variables, readable, locks, turns }
     }
 
     /// Returns the Python of the environment with these requirements, which is made if it is not
@@ -78,17 +89,32 @@ impl EnvironmentCache {
         if requirements.is_empty() {
             return Ok(interpreter.path.clone());
         }
-        let folder = self.folder.join(requirements.digest(&interpreter.version));
+        let digest = requirements.digest(&interpreter.version);
+        let folder = self.folder.join(&digest);
         let python = folder.join("bin/python");
-        let _turn = self.turn.acquire().await.map_err(|error| failed(&error.to_string()))?;
+        let lock = self.lock(digest);
+        let _guard = lock.lock().await;
         if folder.join(COMPLETE).exists() {
             return Ok(python);
         }
+        let _turn = self.turns.acquire().await.map_err(|error| failed(&error.to_string()))?;
         let install = self.install(interpreter, requirements, &folder, progress);
         let installed = timeout(INSTALL_LIMIT, install).await;
         installed.map_err(|_| failed("it took longer than half an hour"))??;
         fs::write(folder.join(COMPLETE), b"").map_err(|error| failed(&error.to_string()))?;
         Ok(python)
+    }
+
+    /// Returns the lock of the environment with this digest.
+    fn lock(&self, digest: String) -> Arc<AsyncMutex<()>> {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        locks.retain(|_, lock| lock.strong_count() > 0);
+        if let Some(lock) = locks.get(&digest).and_then(Weak::upgrade) {
+            return lock;
+        }
+        let lock = Arc::default();
+        locks.insert(digest, Arc::downgrade(&lock));
+        lock
     }
 
     async fn install(

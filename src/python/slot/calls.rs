@@ -92,7 +92,9 @@ impl Slot for PythonSlot {
     fn health_problem(&self) -> Option<String> {
         let problem = match self.worker_state() {
             WorkerState::Running(_) => Option::clone(&self.warning.load()),
-            WorkerState::Starting(why) | WorkerState::Failed(why) => Some(why),
+            WorkerState::Starting(why)
+            | WorkerState::Installing(why)
+            | WorkerState::Failed(why) => Some(why),
         };
         problem.or_else(|| self.settings.load().trouble.clone())
     }

@@ -4,7 +4,12 @@ use super::{has_landlock, has_python, python_builder, python_host, wait_for, wai
 use crate::support::{TestHost, TestResponse};
 use reqwest::{Method, multipart};
 use serde_json::json;
-use std::{fs, os::unix::fs::PermissionsExt, process::Command};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 fn says(text: &str) -> String {
     format!(
@@ -176,6 +181,41 @@ async fn packages_are_installed_even_if_uv_cannot_run_within_the_limits() {
         .await;
     wait_until_loaded(&host, "greets").await;
     assert_eq!(host.answer_text("greets", "hi").await, "installed");
+}
+
+/// Installs everything at once but `stuck`, which it never does.
+const INSTALLER: &str = "#!/bin/sh
+case \"$*\" in *stuck*) echo Collecting stuck; exec sleep 1000;; esac
+";
+
+#[actix_web::test]
+async fn an_installation_that_hangs_holds_up_no_other_file() {
+    if !has_python(&["ensurepip"]) {
+        return;
+    }
+    let programs = tempfile::tempdir().unwrap();
+    let installer = programs.path().join("uv");
+    fs::write(&installer, INSTALLER).unwrap();
+    fs::set_permissions(&installer, fs::Permissions::from_mode(0o755)).unwrap();
+    let wants = |package: &str| format!("\"\"\"\nrequirements: {package}\n\"\"\"\n{}", says("hi"));
+    let files = [("a_stuck.py", &*wants("stuck")), ("b_quick.py", &*wants("quick"))];
+    let path = format!("{}:{}", programs.path().display(), std::env::var("PATH").unwrap());
+    let host = python_builder("on", &files).variable("PATH", &path).start().await;
+    wait_for(&host, |pipes| {
+        let entry = pipes.iter().find(|entry| entry["id"] == "a_stuck")?;
+        entry["problem"].as_str()?.contains("being installed").then(|| entry.clone())
+    })
+    .await;
+    wait_until_loaded(&host, "b_quick").await;
+    assert_eq!(host.text_of("b_quick", "hi").await, "hi");
+    let refused = host.chat("a_stuck", "hi").await;
+    assert!(refused.refused(503).contains("Collecting stuck"), "{}", refused.text);
+    // A list of models waits 800 ms for a file that is being started.
+    let begun = Instant::now();
+    for _ in 0..20 {
+        host.get("/models").await;
+    }
+    assert!(begun.elapsed() < 20 * Duration::from_millis(800), "{:?}", begun.elapsed());
 }
 
 #[actix_web::test]
