@@ -5,12 +5,13 @@ use crate::{
     error::ParseError,
 };
 use csv::ReaderBuilder;
+use std::collections::BTreeMap;
 
-/// The separators between fields, the most common first.
-const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// The separators between fields. The later one is taken if two fit equally well.
+const DELIMITERS: [u8; 4] = [b'|', b',', b';', b'\t'];
 
-/// The number of lines from which the separator is detected.
-const SAMPLE_LINES: usize = 20;
+/// The number of records from which the separator is detected.
+const SAMPLE_RECORDS: usize = 50;
 
 /// The size that a cell counts beside its text, because it takes memory too.
 const CELL_OVERHEAD: usize = 24;
@@ -42,25 +43,30 @@ pub(crate) fn parse(text: &str, builder: &mut DocumentBuilder) -> Result<Documen
     Ok(DocumentInfo::with_title(None))
 }
 
-/// Returns the separator that every one of the first lines has most of.
+/// Returns the separator that splits the most of the first records into equally many fields, and
+/// among those the one that gives the most fields: commas are in decimal numbers too.
 fn detect_delimiter(text: &str) -> u8 {
-    let lines: Vec<&str> =
-        text.lines().filter(|line| !line.trim().is_empty()).take(SAMPLE_LINES).collect();
-    let fewest = |delimiter: u8| {
-        lines.iter().map(|line| count_outside_quotes(line, delimiter)).min().unwrap_or_default()
-    };
-    // `max_by_key` returns the last of equals, hence the reverse order.
-    DELIMITERS.into_iter().rev().max_by_key(|delimiter| fewest(*delimiter)).unwrap_or(b',')
+    DELIMITERS.into_iter().max_by_key(|delimiter| count_regular(text, *delimiter)).unwrap_or(b'\t')
 }
 
-fn count_outside_quotes(line: &str, delimiter: u8) -> usize {
-    let mut is_quoted = false;
-    let mut count = 0;
-    for byte in line.bytes() {
-        is_quoted ^= byte == b'"';
-        count += usize::from(byte == delimiter && !is_quoted);
+/// Returns how many of the first records have as many fields as most of them have, and how many
+/// fields that is. One field alone is no sign of a separator.
+fn count_regular(text: &str, delimiter: u8) -> (usize, usize) {
+    let mut reader = ReaderBuilder::new()
+        .delimiter(delimiter)
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text.as_bytes());
+    let mut records: BTreeMap<usize, usize> = BTreeMap::new();
+    for record in reader.records().take(SAMPLE_RECORDS).flatten() {
+        *records.entry(record.len()).or_default() += 1;
     }
-    count
+    records
+        .into_iter()
+        .filter(|(fields, _)| *fields > 1)
+        .map(|(fields, count)| (count, fields))
+        .max()
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -68,13 +74,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_separator_is_the_one_that_every_line_has() {
+    fn the_separator_is_the_one_that_splits_records_evenly() {
         for (text, delimiter) in [
             ("a,b\n1,2\n", b','),
             ("a;b\n1,5;2,5\n", b';'),
             ("name\tnote\nx\ta, b; c\n", b'\t'),
             ("\"a;b\",c\n\"d\",e\n", b','),
-            ("one column\n", b','),
+            ("Name;Amount;Place\n\"Miller; Sons\";12,50;York\nSmith;3,20;\"Bad\nTown\"\n", b';'),
+            ("Sales 2026\n\nName;Amount\nA;1,5\nB;2,5\n", b';'),
+            ("a;1,5\nb;2,5\n", b';'),
+            ("a|b\n1,5|2\n3|4\n", b'|'),
         ] {
             assert_eq!(char::from(detect_delimiter(text)), char::from(delimiter), "{text}");
         }
