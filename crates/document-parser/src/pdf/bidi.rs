@@ -36,6 +36,7 @@ pub(super) fn to_reading_order(visual: &str) -> String {
             reverse(&mut chars, run);
         }
         mirror_brackets(&mut chars);
+        move_end_mark(&mut chars);
     } else {
         for run in find_runs(&chars, |direction| direction == Direction::RightToLeft) {
             reverse(&mut chars, run);
@@ -99,6 +100,19 @@ fn find_runs(chars: &[char], is_of_run: impl Fn(Direction) -> bool) -> Vec<Range
     runs
 }
 
+/// Moves the mark that ends a sentence from the beginning of a line to its end. It stands there if
+/// the line was set in a paragraph that is written from left to right.
+fn move_end_mark(chars: &mut Vec<char>) {
+    let is_end_mark = |char: &char| matches!(char, '.' | '!' | '?' | '؟' | '۔');
+    let begins_sentence = |char: &char| direction(*char) == Direction::RightToLeft;
+    if chars.first().is_some_and(is_end_mark)
+        && chars.get(1).is_some_and(begins_sentence)
+        && !chars.last().is_some_and(is_end_mark)
+    {
+        chars.rotate_left(1);
+    }
+}
+
 fn reverse(chars: &mut [char], run: Range<usize>) {
     if let Some(run) = chars.get_mut(run) {
         run.reverse();
@@ -137,6 +151,7 @@ mod tests {
             ("10 5 םירפסמ", "מספרים 5 10"),
             (")ןאכ( םש", "שם (כאן)"),
             ("(ןאכ) םש", "שם (כאן)"),
+            ("םלוע םולש.", "שלום עולם."),
             ("The word םולש means peace", "The word שלום means peace"),
         ] {
             assert_eq!(to_reading_order(visual), read, "{visual}");
