@@ -2,7 +2,9 @@
 //! The format is described in Microsoft's "Rich Text Format (RTF) Specification, version 1.9.1".
 
 mod charset;
+mod control_word;
 mod lexer;
+mod page_texts;
 mod parser;
 
 use crate::{builder::DocumentBuilder, document_info::DocumentInfo, error::ParseError};

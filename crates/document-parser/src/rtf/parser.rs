@@ -2,7 +2,9 @@
 
 use super::{
     charset::{encoding_of_charset, encoding_of_code_page},
+    control_word::{Destination, destination, level_of_style, special_character, to_level},
     lexer::Token,
+    page_texts::PageTexts,
 };
 use crate::{
     builder::DocumentBuilder,
@@ -15,18 +17,8 @@ use std::collections::HashMap;
 /// The deepest nesting of groups.
 const MAX_DEPTH: usize = 10_000;
 
-/// The part of the file that a group belongs to.
-#[derive(Clone, Copy, PartialEq)]
-enum Destination {
-    Body,
-    Fonts,
-    Styles,
-    Title,
-    Footnote,
-    /// The number or bullet of a list item.
-    ListMarker,
-    Ignored,
-}
+/// The most bytes of a style's name; the rest of a longer one is ignored.
+const MAX_STYLE_NAME: usize = 200;
 
 /// The state of a group, which ends with it.
 #[derive(Clone, Copy)]
@@ -60,6 +52,7 @@ pub(super) struct RtfParser<'a> {
     /// The outline levels of the paragraph styles.
     style_levels: HashMap<i32, u8>,
     style: i32,
+    style_name: String,
     /// Bytes that are not decoded yet: a character may have several.
     bytes: Vec<u8>,
     /// The first half of a character that `\u` writes as two.
@@ -71,6 +64,7 @@ pub(super) struct RtfParser<'a> {
     note: String,
     notes: Vec<String>,
     note_count: usize,
+    page_texts: PageTexts,
     title: String,
     format: ParagraphFormat,
     row: Vec<String>,
@@ -94,6 +88,7 @@ impl<'a> RtfParser<'a> {
             font: 0,
             style_levels: HashMap::new(),
             style: 0,
+            style_name: String::new(),
             bytes: Vec::new(),
             surrogate: None,
             to_skip: 0,
@@ -102,6 +97,7 @@ impl<'a> RtfParser<'a> {
             note: String::new(),
             notes: Vec::new(),
             note_count: 0,
+            page_texts: PageTexts::default(),
             title: String::new(),
             format: ParagraphFormat::default(),
             row: Vec::new(),
@@ -121,7 +117,7 @@ impl<'a> RtfParser<'a> {
             }
             Token::GroupEnd => {
                 self.decode_bytes()?;
-                self.close_group();
+                self.close_group()?;
             }
             Token::Word(word, number) => {
                 if word != "u" {
@@ -149,6 +145,7 @@ impl<'a> RtfParser<'a> {
         self.decode_bytes()?;
         self.end_paragraph()?;
         self.close_table()?;
+        self.page_texts.footers.iter().try_for_each(|text| self.builder.push_paragraph(text))?;
         Ok(Some(self.title))
     }
 
@@ -245,7 +242,7 @@ impl<'a> RtfParser<'a> {
         Ok(())
     }
 
-    fn close_group(&mut self) {
+    fn close_group(&mut self) -> Result<(), ParseError> {
         let closed = self.group;
         if let Some(outer) = self.groups.pop() {
             self.group = outer;
@@ -259,6 +256,24 @@ impl<'a> RtfParser<'a> {
                 self.notes.push(format!("[{}] {}", self.note_count, note.trim()));
             }
         }
+        if self.group.destination != closed.destination {
+            return match closed.destination {
+                Destination::Header => self.close_page_text(true),
+                Destination::Footer => self.close_page_text(false),
+                _ => Ok(()),
+            };
+        }
+        Ok(())
+    }
+
+    /// Adds the paragraphs of a page header, and keeps those of a footer for the end.
+    fn close_page_text(&mut self, is_header: bool) -> Result<(), ParseError> {
+        let lines = self.page_texts.take_new_lines();
+        if is_header && self.text.is_empty() && self.rows.is_empty() {
+            return lines.iter().try_for_each(|line| self.builder.push_paragraph(line));
+        }
+        self.page_texts.footers.extend(lines);
+        Ok(())
     }
 
     fn begin_footnote(&mut self) -> Result<(), ParseError> {
@@ -305,11 +320,30 @@ impl<'a> RtfParser<'a> {
             Destination::Footnote => &mut self.note,
             Destination::ListMarker => &mut self.marker,
             Destination::Title => &mut self.title,
-            Destination::Fonts | Destination::Styles | Destination::Ignored => return Ok(()),
+            Destination::Header | Destination::Footer => &mut self.page_texts.open,
+            Destination::Styles => {
+                self.push_style_name(text);
+                return Ok(());
+            }
+            Destination::Fonts | Destination::Ignored => return Ok(()),
         };
         self.builder.charge(text.len())?;
         target.push_str(text);
         Ok(())
+    }
+
+    /// Adds to the name of the current style, which a semicolon ends. The styles of headings have
+    /// an outline level, or are known by their names alone, as in the files of `LibreOffice`.
+    fn push_style_name(&mut self, text: &str) {
+        if self.style_name.len() < MAX_STYLE_NAME {
+            self.style_name.push_str(text);
+        }
+        if let Some((name, _)) = self.style_name.split_once(';') {
+            if let Some(level) = level_of_style(name) {
+                self.style_levels.entry(self.style).or_insert(level);
+            }
+            self.style_name.clear();
+        }
     }
 
     fn end_paragraph(&mut self) -> Result<(), ParseError> {
@@ -319,6 +353,7 @@ impl<'a> RtfParser<'a> {
                 self.note.push(' ');
                 return Ok(());
             }
+            Destination::Header | Destination::Footer => return self.push_text("\n"),
             _ => return Ok(()),
         }
         if self.format.is_in_table {
@@ -379,47 +414,4 @@ impl<'a> RtfParser<'a> {
             _ => self.builder.push(BlockContent::Table(rows)),
         }
     }
-}
-
-/// Returns a heading level, which RTF counts from 0; 9 is body text.
-fn to_level(number: Option<i32>) -> Option<u8> {
-    let level = number.and_then(|number| u8::try_from(number).ok())?;
-    (level < 9).then_some(level + 1)
-}
-
-/// Returns the text of a control word that stands for a character.
-fn special_character(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "tab" => "\t",
-        "lquote" => "‘",
-        "rquote" => "’",
-        "ldblquote" => "“",
-        "rdblquote" => "”",
-        "bullet" => "•",
-        "endash" => "–",
-        "emdash" => "—",
-        "enspace" | "emspace" | "qmspace" => " ",
-        _ => return None,
-    })
-}
-
-/// Returns the destination that a control word begins.
-fn destination(word: &str) -> Option<Destination> {
-    Some(match word {
-        "fonttbl" => Destination::Fonts,
-        "stylesheet" => Destination::Styles,
-        "title" => Destination::Title,
-        "listtext" | "pntext" => Destination::ListMarker,
-        // `info` holds the title, which a group of its own begins.
-        "colortbl" | "pict" | "header" | "headerl" | "headerr" | "headerf" | "footer"
-        | "footerl" | "footerr" | "footerf" | "objdata" | "author" | "operator" | "keywords"
-        | "subject" | "comment" | "doccomm" | "company" | "manager" | "category" | "hlinkbase"
-        | "creatim" | "revtim" | "printim" | "buptim" | "nonesttables" | "sp" | "shprslt"
-        | "ftnsep" | "ftnsepc" | "aftnsep" | "aftnsepc" | "xe" | "tc" | "rxe" | "fldinst"
-        | "deleted" | "atnid" | "atnauthor" | "annotation" | "listtable" | "listoverridetable"
-        | "revtbl" | "generator" | "themedata" | "datastore" | "latentstyles" | "mmathPr" => {
-            Destination::Ignored
-        }
-        _ => return None,
-    })
 }

@@ -19,6 +19,16 @@ ter\par\pard Caf\'e9 \u8364? \u-10179?\u-8704? {\f1\'cf\'f0}{\*\generator Word}{
 }
 
 #[tokio::test]
+async fn page_headers_footers_and_styles_named_as_headings_are_read() {
+    let text = r"{\rtf1{\stylesheet{\s0 Normal;}{\s2\b Heading 2;}}{\header ACME\par Page {\field{\*\fldinst PAGE}{\fldrslt 1}}\par}
+{\headerf ACME\par}{\footer Secret\par 3\par}\pard\s2 Scope\par\pard\s0 Text.\par\sect{\header Annex\par}\pard More.\par}";
+    assert_eq!(
+        markdown_of(text.as_bytes(), "a.rtf").await,
+        "ACME\n\nPage 1\n\n## Scope\n\nText.\n\nAnnex\n\nMore.\n\nSecret\n"
+    );
+}
+
+#[tokio::test]
 async fn unbalanced_and_deep_groups_end() {
     assert_eq!(markdown_of(b"{\\rtf1 a}}}} b", "a.rtf").await, "a b\n");
     let deep = format!("{{\\rtf1 a{}", "{".repeat(1_000_000));
