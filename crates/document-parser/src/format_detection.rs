@@ -2,13 +2,13 @@
 
 use crate::{
     email::eml, encoding, error::ParseError, feed, format::FileFormat, limits::Limits,
-    package::Package,
+    open_document, package::Package,
 };
 use cfb::CompoundFile;
 use std::{io::Cursor, path::Path};
 
 /// The first bytes of formats that are not supported, with a description for the user.
-const UNSUPPORTED_SIGNATURES: [(&[u8], &str); 13] = [
+const UNSUPPORTED_SIGNATURES: [(&[u8], &str); 19] = [
     (b"\x89PNG", "a picture (PNG)"),
     (b"\xff\xd8\xff", "a picture (JPEG)"),
     (b"GIF8", "a picture (GIF)"),
@@ -19,9 +19,36 @@ const UNSUPPORTED_SIGNATURES: [(&[u8], &str); 13] = [
     (b"\x1f\x8b", "an archive (gzip)"),
     (b"7z\xbc\xaf", "an archive (7z)"),
     (b"Rar!", "an archive (RAR)"),
+    (b"BZh", "an archive (bzip2)"),
+    (b"\xfd7zXZ\0", "an archive (xz)"),
+    (b"\x28\xb5\x2f\xfd", "an archive (Zstandard)"),
+    (b"ID3", "a sound (MP3)"),
+    (b"OggS", "a sound or a film (Ogg)"),
+    (b"AT&TFORM", "a scan (DjVu), which DjView saves as PDF"),
     (b"\x7fELF", "a program"),
     (b"MZ\x90", "a program"),
     (b"SQLite format 3\0", "a database (SQLite)"),
+];
+
+/// The same of formats whose first bytes differ, with the offset of the signature.
+const UNSUPPORTED_INNER_SIGNATURES: [(usize, &[u8], &str); 3] = [
+    (4, b"ftyp", "a picture, a sound or a film (HEIC, MP4)"),
+    (60, b"BOOKMOBI", "a Kindle e-book (.mobi), which Calibre saves as EPUB"),
+    (257, b"ustar", "an archive (tar)"),
+];
+
+/// ZIP packages of programs whose format is not supported, each by one of its parts.
+const UNSUPPORTED_PACKAGES: [(&str, &str); 4] = [
+    (
+        "Index/Document.iwa",
+        "a file of Apple's Pages, Numbers or Keynote, which exports it as .docx, .xlsx, .pptx or PDF",
+    ),
+    (
+        "Index.zip",
+        "a file of Apple's Pages, Numbers or Keynote, which exports it as .docx, .xlsx, .pptx or PDF",
+    ),
+    ("visio/document.xml", "a Visio drawing (.vsdx), which Visio saves as PDF"),
+    ("FixedDocumentSequence.fdseq", "an XPS document, which its viewer prints as PDF"),
 ];
 
 /// Detects the format of a file.
@@ -40,6 +67,13 @@ pub(crate) fn detect(bytes: &[u8], name: &str, limits: &Limits) -> Result<FileFo
     }
     if let Some((_, what)) =
         UNSUPPORTED_SIGNATURES.iter().find(|(magic, _)| bytes.starts_with(magic))
+    {
+        return Err(ParseError::UnsupportedFormat((*what).to_owned()));
+    }
+    let is_inside =
+        |at: usize, magic: &[u8]| bytes.get(at..).is_some_and(|rest| rest.starts_with(magic));
+    if let Some((_, _, what)) =
+        UNSUPPORTED_INNER_SIGNATURES.iter().find(|(at, magic, _)| is_inside(*at, magic))
     {
         return Err(ParseError::UnsupportedFormat((*what).to_owned()));
     }
@@ -63,6 +97,11 @@ fn detect_text_format(sample: &str, name: &str) -> FileFormat {
     let root = xml_root(sample);
     if is_html(sample) {
         return FileFormat::Html;
+    }
+    if root == Some("document")
+        && let Some(format) = open_document::flat_format(sample)
+    {
+        return format;
     }
     let by_name = format_of_extension(name);
     match (by_name, root) {
@@ -137,7 +176,11 @@ fn detect_package(bytes: &[u8], limits: &Limits) -> Result<FileFormat, ParseErro
             Err(ParseError::UnsupportedFormat("an OpenDocument drawing".to_owned()))
         }
         _ if package.has_part("META-INF/container.xml") => Ok(FileFormat::Epub),
-        _ => Err(ParseError::UnsupportedFormat("an archive (ZIP)".to_owned())),
+        _ => {
+            let known = UNSUPPORTED_PACKAGES.iter().find(|(part, _)| package.has_part(part));
+            let what = known.map_or("an archive (ZIP)", |(_, what)| what);
+            Err(ParseError::UnsupportedFormat(what.to_owned()))
+        }
     }
 }
 
@@ -175,7 +218,7 @@ fn format_of_extension(name: &str) -> Option<FileFormat> {
         "pdf" => FileFormat::Pdf,
         "docx" | "docm" | "dotx" | "dotm" => FileFormat::Docx,
         "csv" | "tsv" | "tab" => FileFormat::Csv,
-        "eml" | "mht" | "mhtml" => FileFormat::Eml,
+        "eml" | "mbox" | "mht" | "mhtml" => FileFormat::Eml,
         "ipynb" => FileFormat::Notebook,
         "xml" => FileFormat::Xml,
         "rss" | "atom" => FileFormat::Feed,
@@ -244,6 +287,12 @@ mod tests {
                 FileFormat::Eml,
             ),
             (b"From: a@b.c\n\nHello", "letter.txt", FileFormat::Text),
+            (
+                b"<office:document office:mimetype=\"application/vnd.oasis.opendocument.text\">",
+                "a.fodt",
+                FileFormat::Odt,
+            ),
+            (b"<?xml version='1.0'?><document mimetype='x'>", "a.xml", FileFormat::Xml),
         ] {
             assert_eq!(detect(bytes, name), Ok(format), "{name}: {}", bytes.escape_ascii());
         }
@@ -267,6 +316,8 @@ mod tests {
             (&compound_file("/Else"), "an old Office file"),
             (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "damaged"),
             (&[1, 2, 3, 200, 14, 15, 16, 90], "neither text"),
+            (&[&[b'x'; 257][..], b"ustar\x0000"].concat(), "an archive (tar)"),
+            (b"\0\0\0\x18ftypheic", "(HEIC, MP4)"),
         ] {
             assert!(detect(bytes, "a.pdf").unwrap_err().to_string().contains(part), "{part}");
         }

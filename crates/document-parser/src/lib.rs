@@ -61,12 +61,13 @@
 //!   under its name. Not read: formulas, charts, comments.
 //! - **PPTX, ODP**: every slide under its number and title: texts, lists, tables, diagrams, notes.
 //!   Not read: charts, comments.
-//! - **ODT**: as DOCX. Not read: numbers of lists, comments, deleted text.
+//! - **ODT**, also in its flat form: as DOCX. Not read: numbers of lists, comments, deleted text.
 //! - **EPUB**: the chapters in reading order, as HTML. Not read: books with copy protection.
-//! - **RTF**: headings by outline level, lists, tables, footnotes. Not read: page headers and
-//!   footers, embedded files.
-//! - **EML, MSG**: subject, sender, recipients, date, text, attachments in any of these formats.
-//!   Not read: attachments in other formats; each is named in a warning.
+//! - **RTF**: headings by outline level or the name of their style, lists, tables, footnotes; page
+//!   headers and footers, each once. Not read: embedded files.
+//! - **EML, MSG**: subject, sender, recipients, date, text, attachments in any of these formats;
+//!   all e-mails of a mailbox (mbox). Not read: attachments in other formats; each is named in a
+//!   warning.
 //! - **CSV**: all records as one table; commas, semicolons, tabs or bars separate.
 //! - **Jupyter notebooks**: texts, code, printed texts. Not read: pictures.
 //! - **RSS, Atom**: every entry under its title.

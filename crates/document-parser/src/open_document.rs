@@ -1,14 +1,18 @@
-//! `OpenDocument` texts and presentations (ODT, ODP).
+//! `OpenDocument` texts and presentations (ODT, ODP, and their flat form in one XML file).
 //! <https://docs.oasis-open.org/office/OpenDocument/v1.3/>
 
 mod content;
+mod flat;
+mod page_texts;
+
+pub(crate) use flat::{flat_format, pack_flat};
 
 use crate::{
     builder::DocumentBuilder, document_info::DocumentInfo, error::ParseError, limits::Limits,
     package::Package, xml::XmlEvent,
 };
 use content::ContentParser;
-use std::collections::HashSet;
+use page_texts::PageTexts;
 
 /// Parses an `OpenDocument` text or presentation. The slides of a presentation are its pages.
 pub(crate) fn parse(
@@ -16,10 +20,18 @@ pub(crate) fn parse(
     limits: &Limits,
     builder: &mut DocumentBuilder,
 ) -> Result<DocumentInfo, ParseError> {
+    if flat::is_flat(bytes) {
+        return flat::parse(bytes, limits, builder);
+    }
     let mut package = Package::open(bytes, limits)?;
     check_encryption(&mut package)?;
     let title = read_title(&mut package)?;
-    let (headers, footers) = read_page_texts(&mut package)?;
+    let mut page_texts = PageTexts::default();
+    package.read_events("styles.xml", |event| {
+        page_texts.handle_event(event);
+        Ok(())
+    })?;
+    let PageTexts { headers, footers, .. } = page_texts;
     headers.iter().try_for_each(|text| builder.push_paragraph(text))?;
     let mut content = ContentParser::new(limits, builder);
     package.read_events("content.xml", |event| content.handle_event(event))?;
@@ -50,38 +62,4 @@ fn read_title(package: &mut Package<'_>) -> Result<Option<String>, ParseError> {
         Ok(())
     })?;
     Ok(Some(title))
-}
-
-/// Reads the texts of the page headers and footers, each once, from the page styles.
-fn read_page_texts(package: &mut Package<'_>) -> Result<(Vec<String>, Vec<String>), ParseError> {
-    let (mut headers, mut footers) = (Vec::new(), Vec::new());
-    let mut seen = HashSet::new();
-    let mut is_header = None;
-    let mut text = None::<String>;
-    package.read_events("styles.xml", |event| {
-        match event {
-            XmlEvent::Start { local_name, .. } => match local_name {
-                "header" | "header-left" | "header-first" => is_header = Some(true),
-                "footer" | "footer-left" | "footer-first" => is_header = Some(false),
-                "p" if is_header.is_some() => text = Some(String::new()),
-                "tab" | "s" | "line-break" => text.iter_mut().for_each(|text| text.push(' ')),
-                _ => {}
-            },
-            XmlEvent::End { local_name, .. } => match local_name {
-                "p" => {
-                    let text = text.take().unwrap_or_default().trim().to_owned();
-                    if text.contains(char::is_alphabetic) && seen.insert(text.clone()) {
-                        if is_header == Some(true) { &mut headers } else { &mut footers }
-                            .push(text);
-                    }
-                }
-                "header" | "header-left" | "header-first" | "footer" | "footer-left"
-                | "footer-first" => is_header = None,
-                _ => {}
-            },
-            XmlEvent::Text(part) => text.iter_mut().for_each(|text| text.push_str(part)),
-        }
-        Ok(())
-    })?;
-    Ok((headers, footers))
 }

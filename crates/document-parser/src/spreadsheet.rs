@@ -2,7 +2,7 @@
 
 use crate::{
     builder::DocumentBuilder, document::BlockContent, document_info::DocumentInfo,
-    error::ParseError, format::FileFormat,
+    error::ParseError, format::FileFormat, open_document,
 };
 use calamine::{
     Data, DataType as _, ExcelDateTime, Ods, Reader, SheetType, Xls, Xlsb, Xlsx,
@@ -26,7 +26,10 @@ pub(crate) fn parse(
     match format {
         FileFormat::Xls => parse_ranges::<Xls<_>>(bytes, builder),
         FileFormat::Xlsb => parse_ranges::<Xlsb<_>>(bytes, builder),
-        FileFormat::Ods => parse_ranges::<Ods<_>>(bytes, builder),
+        FileFormat::Ods => match open_document::pack_flat(bytes)? {
+            Some(package) => parse_ranges::<Ods<_>>(&package, builder),
+            None => parse_ranges::<Ods<_>>(bytes, builder),
+        },
         _ => parse_xlsx(bytes, builder),
     }?;
     Ok(DocumentInfo::with_title(None))

@@ -6,19 +6,47 @@ use crate::{
     document_info::{DocumentInfo, FileContext},
     error::ParseError,
 };
-use mail_parser::{Addr, Address, Message, MessageParser, MimeHeaders as _, PartType};
+use mail_parser::{
+    Addr, Address, Message, MessageParser, MimeHeaders as _, PartType,
+    mailbox::mbox::MessageIterator,
+};
 use std::borrow::Cow;
 
-/// Parses an e-mail.
+/// The beginning of the line before each e-mail of a mailbox (RFC 4155).
+const MBOX_SEPARATOR: &[u8] = b"From ";
+
+/// Parses an e-mail, or a mailbox of several.
 pub(crate) fn parse(
     bytes: &[u8],
     context: &FileContext<'_>,
     builder: &mut DocumentBuilder,
 ) -> Result<DocumentInfo, ParseError> {
+    if bytes.starts_with(MBOX_SEPARATOR) {
+        return parse_mailbox(bytes, context, builder);
+    }
     let message = MessageParser::default()
         .parse(bytes)
         .ok_or_else(|| ParseError::Damaged("it has no header fields".to_owned()))?;
     to_email(&message).write(context, builder)
+}
+
+/// Parses all e-mails of a mailbox, in the order of the file.
+fn parse_mailbox(
+    bytes: &[u8],
+    context: &FileContext<'_>,
+    builder: &mut DocumentBuilder,
+) -> Result<DocumentInfo, ParseError> {
+    let mut info = DocumentInfo::with_title(None);
+    for (number, stored) in (1..).zip(MessageIterator::new(bytes)) {
+        let stored = stored.map_err(|error| ParseError::Damaged(error.to_string()))?;
+        match MessageParser::default().parse(stored.contents()) {
+            Some(message) => {
+                info.warnings.extend(to_email(&message).write(context, builder)?.warnings);
+            }
+            None => info.warnings.push(format!("The e-mail {number} has no header fields.")),
+        }
+    }
+    Ok(info)
 }
 
 /// Returns whether a text begins with header fields that every e-mail has some of.

@@ -74,11 +74,12 @@ impl<'a> ContentParser<'a> {
         match event {
             XmlEvent::Start { .. } if self.skipped_depth > 0 => self.skipped_depth += 1,
             XmlEvent::End { .. } if self.skipped_depth > 0 => self.skipped_depth -= 1,
-            // Deleted text, comments, and the same text for programs that cannot show a shape.
+            // Deleted text, comments, the same text for programs that cannot show a shape, the number
+            // of a slide, and pictures.
             XmlEvent::Start {
                 local_name:
                     "tracked-changes" | "annotation" | "forms" | "desc" | "automatic-styles"
-                    | "font-face-decls" | "scripts",
+                    | "font-face-decls" | "scripts" | "page-number" | "binary-data",
                 ..
             } => self.skipped_depth = 1,
             XmlEvent::Start { local_name, tag, .. } => return self.start_element(local_name, tag),

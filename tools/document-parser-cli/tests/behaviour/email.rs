@@ -117,3 +117,11 @@ async fn an_email_that_is_all_rtf_or_html_is_read() {
     let rtf = write_msg(&[("/__substg1.0_10090102", &rtf)], &[]);
     assert_eq!(markdown_of(&rtf, "a.msg").await, "Hello there\n");
 }
+
+#[tokio::test]
+async fn every_email_of_a_mailbox_is_read() {
+    let mailbox = "From ada@example.com Mon Jan  1 10:00:00 2024\nFrom: ada@example.com\nSubject: One\nMessage-ID: <1@x>\n\n>From the start.\n\nFrom bob@example.com Mon Jan  1 11:00:00 2024\nFrom: bob@example.com\nSubject: Two\nMessage-ID: <2@x>\n\nThe end.\n";
+    let text = "# One\n\nFrom: ada@example.com\n\nFrom the start.\n\n# Two\n\nFrom: bob@example.com\n\nThe end.\n";
+    assert_eq!(markdown_of(mailbox.as_bytes(), "archive.mbox").await, text);
+    assert_eq!(markdown_of(mailbox.as_bytes(), "archive").await, text);
+}

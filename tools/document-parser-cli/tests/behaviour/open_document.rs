@@ -48,6 +48,37 @@ async fn every_slide_is_named_and_is_a_page() {
     assert_eq!(text.page_at(text.text.len() - 2), Some(2));
 }
 
+/// Returns a file in the flat form, with everything in one XML text.
+fn write_flat(kind: &str, body: &str) -> Vec<u8> {
+    format!(
+        r#"<?xml version="1.0"?><office:document xmlns:office="o" xmlns:text="t" xmlns:table="b" xmlns:draw="d" xmlns:style="s" xmlns:presentation="p" office:mimetype="application/vnd.oasis.opendocument.{kind}">
+        <office:meta><dc:title>The terms</dc:title><meta:generator>Office/7</meta:generator></office:meta><office:settings><config:config-item>0</config:config-item></office:settings>
+        <office:master-styles><style:master-page><style:header><text:p>ACME</text:p></style:header></style:master-page></office:master-styles><office:body>{body}</office:body></office:document>"#
+    )
+    .into_bytes()
+}
+
+#[tokio::test]
+async fn flat_files_are_read_as_their_packages_are() {
+    let text = r#"<office:text><text:h>Scope</text:h><text:p>Two<draw:frame><draw:image><office:binary-data>iVBORw0KGgo</office:binary-data></draw:image></draw:frame> weeks.</text:p></office:text>"#;
+    let document = parse(&write_flat("text", text), "a.fodt").await.unwrap();
+    assert_eq!(document.title.as_deref(), Some("The terms"));
+    assert_eq!(document.to_markdown().text, "ACME\n\n# Scope\n\nTwo weeks.\n");
+    let slides = r#"<office:presentation><draw:page><draw:frame><draw:text-box><text:p>First.</text:p></draw:text-box></draw:frame><presentation:notes><draw:frame><draw:text-box><text:p><text:page-number>&lt;number&gt;</text:page-number></text:p></draw:text-box></draw:frame></presentation:notes></draw:page></office:presentation>"#;
+    let document = parse(&write_flat("presentation", slides), "a.fodp").await.unwrap();
+    assert_eq!(document.to_markdown().text, "ACME\n\n# Slide 1\n\nFirst.\n");
+    let sheets = r#"<office:spreadsheet><table:table table:name="Costs"><table:table-row><table:table-cell office:value-type="string"><text:p>Item</text:p></table:table-cell><table:table-cell office:value-type="string"><text:p>Price</text:p></table:table-cell></table:table-row>
+        <table:table-row><table:table-cell office:value-type="string"><text:p>Pen</text:p></table:table-cell><table:table-cell office:value-type="float" office:value="2.5"><text:p>2,50</text:p></table:table-cell></table:table-row></table:table></office:spreadsheet>"#;
+    assert_eq!(
+        markdown_of(&write_flat("spreadsheet", sheets), "a.fods").await,
+        "# Costs\n\n| Item | Price |\n| --- | --- |\n| Pen | 2.5 |\n"
+    );
+    assert_eq!(
+        error_text(b"<?xml version='1.0'?><d:document d:mimetype=\"application/vnd.oasis.opendocument.spreadsheet\"><x>", "a.fods").await,
+        "`a.fods` cannot be read: it is damaged: its XML is incomplete"
+    );
+}
+
 #[tokio::test]
 async fn a_text_with_a_password_is_an_error() {
     let manifest = b"<m><manifest:encryption-data/></m>";
