@@ -40,6 +40,9 @@ impl FolderListing {
     }
 }
 
+/// The reason why a file is not read whose name is in another encoding.
+const UNREADABLE_NAME: &str = "its name is not in UTF-8: rename it";
+
 /// The maximum number of files in a folder.
 const MAX_FILES: usize = 100_000;
 
@@ -88,7 +91,7 @@ impl ConfinedFolder {
                 }
                 listed => listed?,
             }
-            if listing.files.len() + folders.len() > MAX_FILES {
+            if listing.files.len() + listing.unreadable.len() + folders.len() > MAX_FILES {
                 return Err(io::Error::other(format!("it has more than {MAX_FILES} files")));
             }
         }
@@ -105,11 +108,16 @@ impl ConfinedFolder {
         let Self(folder) = self.open_subfolder(path)?;
         for entry in Dir::read_from(&folder)? {
             let entry = entry?;
-            let Ok(name) = entry.file_name().to_str() else { continue };
+            let name = entry.file_name().to_string_lossy();
             if name.starts_with('.') {
                 continue;
             }
-            let id = if path.is_empty() { name.into() } else { format!("{path}/{name}") };
+            let id = if path.is_empty() { name.to_string() } else { format!("{path}/{name}") };
+            // An id is UTF-8, so that a file with another name could not be opened by it.
+            let Ok(name) = entry.file_name().to_str() else {
+                listing.unreadable.insert(id, UNREADABLE_NAME.to_owned());
+                continue;
+            };
             let stat = match statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) => stat,
                 // It was deleted meanwhile.
@@ -124,7 +132,7 @@ impl ConfinedFolder {
                 FileType::RegularFile => _ = listing.files.insert(id, to_stamp(&stat)),
                 _ => {}
             }
-            if listing.files.len() + folders.len() > MAX_FILES {
+            if listing.files.len() + listing.unreadable.len() + folders.len() > MAX_FILES {
                 break;
             }
         }

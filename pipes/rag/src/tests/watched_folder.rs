@@ -217,6 +217,18 @@ async fn a_folder_within_that_cannot_be_read_stops_nothing_and_loses_nothing() {
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
+#[tokio::test]
+async fn a_file_whose_name_is_in_another_encoding_is_named_as_unread() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let (rig, watched) = watching().await;
+    fs::write(watched.path().join(OsStr::from_bytes(b"Gr\xfc\xdfe.md")), "# Alpha").unwrap();
+    fs::write(watched.path().join("b.md"), "# Beta\nTwo.").unwrap();
+    assert_eq!(synced(&rig).await, ["b.md: Beta"]);
+    let trouble = rig.library().collections().await.unwrap()[0].trouble.clone().unwrap();
+    let expected = "in the watched folder cannot be read: its name is not in UTF-8: rename it";
+    assert!(trouble.starts_with("`Gr") && trouble.contains(expected), "{trouble}");
+}
+
 #[test]
 fn what_lies_in_a_folder_that_cannot_be_read_is_not_gone() {
     let mut listing = crate::FolderListing::default();
