@@ -7,6 +7,7 @@ use crate::{
     prompt::PromptTemplate,
     question::{Question, has_injected_sources, is_task, with_text},
     searcher::{self, SearchRequest, to_pipe_error},
+    small_talk::is_small_talk,
     sources::{Source, group_by_document},
 };
 use futures_util::{StreamExt, TryStreamExt, future, stream};
@@ -103,7 +104,7 @@ impl Rag {
     /// Puts the sources before the question. Small talk for which nothing was found stays as it is.
     fn add_sources(&self, body: &mut Body, question: &Question, sources: &[Source]) {
         let prompt = match sources.is_empty() {
-            true if question.is_small_talk() => return,
+            true if is_small_talk(&question.text) => return,
             true => PromptTemplate::without_sources().render(sources, &question.text),
             false => self.template.render(sources, &question.text),
         };
@@ -114,8 +115,8 @@ impl Rag {
     }
 }
 
-/// Returns the question of a chat that documents may answer; none for background tasks, and for
-/// chats that have sources already.
+/// Returns the question of a chat that documents may answer; none for greetings, background tasks,
+/// and chats that have sources already.
 fn find_question(body: &Body, task: Option<&str>) -> Option<Question> {
     let question = Question::from_messages(&body.messages)?;
     let texts = body.messages.iter().filter(|message| message.role != Role::Assistant);

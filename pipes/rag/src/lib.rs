@@ -24,6 +24,7 @@ mod question;
 mod rerank;
 mod scope;
 mod searcher;
+mod small_talk;
 mod sources;
 mod valves;
 mod watched_folder;

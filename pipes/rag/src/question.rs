@@ -1,5 +1,6 @@
 //! The question of a chat, and the text by which it is searched.
 
+use crate::small_talk::is_only_small_talk;
 use pipe_sdk::{Body, Content, Host, Message, Part, Role};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -28,23 +29,24 @@ pub(crate) struct Question {
     pub index: usize,
     /// The text.
     pub text: String,
-    /// The questions of the same user before it, oldest first.
+    /// The questions of the same user before it, oldest first, without greetings and thanks.
     pub previous: Vec<String>,
     /// True if it is the newest message, which it is not during tool calls.
     pub is_last: bool,
 }
 
 impl Question {
-    /// Returns the last message of the user.
+    /// Returns the last message of the user, unless it is nothing but a greeting or thanks.
     pub(crate) fn from_messages(messages: &[Message]) -> Option<Self> {
         let is_user = |message: &Message| message.role == Role::User;
         let index = messages.iter().rposition(is_user)?;
         let text = messages.get(index)?.text();
-        if text.trim().is_empty() {
+        if text.trim().is_empty() || is_only_small_talk(&text) {
             return None;
         }
         let previous = messages.iter().take(index).filter(|message| is_user(message));
-        let previous = previous.map(Message::text).collect();
+        let previous =
+            previous.map(Message::text).filter(|turn| !is_only_small_talk(turn)).collect();
         Some(Self { index, text, previous, is_last: index + 1 == messages.len() })
     }
 
@@ -62,16 +64,6 @@ impl Question {
         let previous = previous.map(|turn| turn.chars().take(MAX_PREVIOUS_CHARS).collect());
         let turns: Vec<String> = previous.chain([text]).collect();
         truncate_query(&turns.join("\n"))
-    }
-
-    /// Returns true for a greeting or thanks rather than a question.
-    pub(crate) fn is_small_talk(&self) -> bool {
-        let text = self.text.trim();
-        let first: String = text.chars().take_while(|char| char.is_alphabetic()).collect();
-        let first = first.to_lowercase();
-        !text.contains(['?', '？', '؟'])
-            && text.split_whitespace().count() <= MAX_SMALL_TALK_WORDS
-            && SMALL_TALK.contains(&first.as_str())
     }
 
     /// Lets a model rewrite the question so that it stands alone. If the model fails, this is the
@@ -108,55 +100,6 @@ impl Question {
         format!("{REWRITE_PROMPT}\n\n{}", lines.collect::<Vec<_>>().join("\n"))
     }
 }
-
-/// The maximum number of words of small talk.
-const MAX_SMALL_TALK_WORDS: usize = 5;
-
-/// Words with which greetings and thanks begin.
-const SMALL_TALK: &[&str] = &[
-    "hello",
-    "hi",
-    "hey",
-    "thanks",
-    "thank",
-    "bye",
-    "goodbye",
-    "ok",
-    "okay",
-    "great",
-    "hallo",
-    "danke",
-    "moin",
-    "tschüss",
-    "servus",
-    "bonjour",
-    "salut",
-    "merci",
-    "hola",
-    "gracias",
-    "adiós",
-    "ciao",
-    "grazie",
-    "olá",
-    "obrigado",
-    "obrigada",
-    "hoi",
-    "dank",
-    "hej",
-    "tack",
-    "cześć",
-    "dziękuję",
-    "привет",
-    "здравствуйте",
-    "спасибо",
-    "你好",
-    "谢谢",
-    "こんにちは",
-    "ありがとう",
-    "안녕하세요",
-    "مرحبا",
-    "شكرا",
-];
 
 fn truncate_query(text: &str) -> String {
     text.chars().take(MAX_SEARCH_CHARS).collect()
@@ -237,6 +180,9 @@ mod tests {
         let question = Question::from_messages(&messages).unwrap();
         let earlier = "x".repeat(MAX_PREVIOUS_CHARS);
         assert_eq!(question.search_text(), format!("two\n{earlier}\nand in winter?"));
+        let messages_with_thanks = [user("one"), user("Thanks!"), user("Hi there"), user("two")];
+        let question = Question::from_messages(&messages_with_thanks).unwrap();
+        assert_eq!(question.search_text(), "one\ntwo");
         let alone = Question::from_messages(&messages[..1]).unwrap();
         assert_eq!(alone.search_text(), "one");
     }
@@ -257,16 +203,6 @@ mod tests {
         ] {
             assert!(!has(text), "{text}");
         }
-    }
-
-    #[test]
-    fn small_talk_is_short_and_asks_nothing() {
-        let is_small_talk = |text: &str| {
-            Question::from_messages(&[user(text)]).is_some_and(|question| question.is_small_talk())
-        };
-        assert!(is_small_talk("Hello!") && is_small_talk("Thanks a lot for that"));
-        assert!(is_small_talk("你好！") && is_small_talk("Danke"));
-        assert!(!is_small_talk("hi, when does it open?") && !is_small_talk("parental leave weeks"));
     }
 
     #[test]

@@ -262,3 +262,23 @@ async fn a_greeting_gets_neither_sources_nor_instructions() {
     assert!(events(&chunks, "source").is_empty());
     assert_eq!(rig.prompt(), "Hello there!");
 }
+
+#[tokio::test]
+async fn thanks_for_an_answer_are_not_searched_with_the_question_before_them() {
+    let rig = filled().await;
+    let question = "How many weeks do parents get?";
+    let mut messages = vec![
+        Message::new(Role::User, question),
+        Message::new(Role::Assistant, "Thirty [1]."),
+        Message::new(Role::User, "Thanks a lot!"),
+    ];
+    let chunks = rig.answer_of(rig.call(messages.clone())).await;
+    assert!(events(&chunks, "status").is_empty() && events(&chunks, "source").is_empty());
+    assert_eq!(rig.prompt(), "Thanks a lot!");
+    messages.extend([
+        Message::new(Role::Assistant, "You are welcome."),
+        Message::new(Role::User, "And may they share them?"),
+    ]);
+    let chunks = rig.answer_of(rig.call(messages)).await;
+    assert_eq!(events(&chunks, "source")[0]["source"]["name"], "Leave");
+}
