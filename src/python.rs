@@ -114,7 +114,7 @@ impl PythonPipelines {
         self.install(&file_name, content).await
     }
 
-    /// Deletes the file of a pipe.
+    /// Deletes the file of a pipe, and what was saved of its valves.
     ///
     /// # Errors
     /// Returns an error if there is no such file.

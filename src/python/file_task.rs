@@ -79,8 +79,8 @@ impl FileTask {
                         // Whoever asked may have stopped waiting.
                         _ = reply.send(loaded);
                     }
-                    Some(FileCommand::Delete(reply)) => {
-                        _ = reply.send(self.delete().await);
+                    Some(FileCommand::Delete { deletes_valves, reply }) => {
+                        _ = reply.send(self.delete(deletes_valves).await);
                         return;
                     }
                     None => return,
@@ -359,8 +359,11 @@ impl FileTask {
         }));
     }
 
-    /// Deletes the file and ends its process. What was saved of its valves stays.
-    async fn delete(&self) -> Result<()> {
+    /// Deletes the file and ends its process.
+    async fn delete(&self, deletes_valves: bool) -> Result<()> {
+        if deletes_valves && let Some(slot) = self.current_slot() {
+            slot.delete_saved_valves().await?;
+        }
         let path = self.context.file(self.stem);
         let removed = run_blocking(move || match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

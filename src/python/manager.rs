@@ -35,7 +35,7 @@ const MAX_FILES: usize = 500;
 pub enum Request {
     /// Writes a file and loads it.
     Install(&'static str, Vec<u8>, oneshot::Sender<Result<&'static str>>),
-    /// Deletes the file of the pipe with this id.
+    /// Deletes the file of the pipe with this id, and its saved valves.
     Delete(String, oneshot::Sender<Result<()>>),
     /// Looks into the folder now, and loads what has changed or does not run.
     Rescan(oneshot::Sender<()>),
@@ -99,7 +99,10 @@ impl Manager {
                 self.send(stem, FileCommand::Load { content, is_forced: true, reply }).await;
             }
             Request::Delete(id, reply) => match self.find(&id) {
-                Some(stem) => self.send(stem, FileCommand::Delete(reply)).await,
+                Some(stem) => {
+                    let delete = FileCommand::Delete { deletes_valves: true, reply };
+                    self.send(stem, delete).await;
+                }
                 // Whoever asked may have stopped waiting.
                 None => _ = reply.send(Err(not_found(&id))),
             },
@@ -192,7 +195,8 @@ impl Manager {
         let gone: Vec<_> = self.files.keys().copied().filter(is_gone).collect();
         for stem in gone {
             let (reply, _) = oneshot::channel();
-            self.send(stem, FileCommand::Delete(reply)).await;
+            let delete = FileCommand::Delete { deletes_valves: false, reply };
+            self.send(stem, delete).await;
         }
         self.seen = found;
     }

@@ -56,7 +56,12 @@ pub enum FileCommand {
         reply: oneshot::Sender<Result<&'static str>>,
     },
     /// Ends the process, and deletes the file if it is there.
-    Delete(oneshot::Sender<Result<()>>),
+    Delete {
+        /// `true` to delete what was saved of its valves, too.
+        deletes_valves: bool,
+        /// Receives the outcome.
+        reply: oneshot::Sender<Result<()>>,
+    },
 }
 
 /// The slot of one version of a Python file.
@@ -67,7 +72,9 @@ pub struct PythonSlot {
     pub stem: &'static str,
     spec: ValvesSpec,
     sources: ConfigSources,
-    valve_store: Arc<dyn ValveStore>,
+    /// The store of saved valves, `None` once the pipe's were deleted. It is locked while valves
+    /// are turned or deleted.
+    valve_store: Mutex<Option<Arc<dyn ValveStore>>>,
     settings: ArcSwap<EffectiveValves>,
     description: ArcSwap<Description>,
     worker: watch::Sender<WorkerState>,
@@ -79,7 +86,6 @@ pub struct PythonSlot {
     /// Asks for a new list of models.
     pub refresh: Notify,
     commands: mpsc::Sender<FileCommand>,
-    update_lock: Mutex<()>,
 }
 
 impl PythonSlot {
@@ -114,7 +120,7 @@ impl PythonSlot {
             stem,
             spec,
             sources: sources.clone(),
-            valve_store: Arc::clone(valve_store),
+            valve_store: Mutex::new(Some(Arc::clone(valve_store))),
             settings: ArcSwap::from_pointee(settings),
             description: ArcSwap::from_pointee(description),
             worker: watch::Sender::new(WorkerState::Starting("it is being started".into())),
@@ -123,7 +129,6 @@ impl PythonSlot {
             redactor,
             refresh: Notify::new(),
             commands,
-            update_lock: Mutex::default(),
         }
     }
 

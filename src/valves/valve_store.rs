@@ -7,6 +7,10 @@ use std::{io, path::PathBuf, time::Duration};
 use store::{Cipher, SaveError, SavedValves, StoreError, Version};
 use tokio::task::spawn_blocking;
 
+const NOT_SAVED: &str = "the valves were not saved, and nothing was changed";
+const NOT_DELETED: &str = "the saved valves were not deleted";
+const UNWRITABLE_FOLDER: &str = "the data folder cannot be written to";
+
 /// A store of saved valves.
 pub trait ValveStore: Send + Sync {
     /// Returns the saved valves of a pipe. On an error it is unknown whether any exist.
@@ -18,6 +22,8 @@ pub trait ValveStore: Send + Sync {
         values: Values,
         over: Option<Version>,
     ) -> BoxFuture<'_, Result<Option<Version>>>;
+    /// Deletes the saved valves of a pipe, and copies of them. On an error some may be left.
+    fn delete(&self, pipe: &'static str) -> BoxFuture<'_, Result<()>>;
 }
 
 /// Saved valves as they were loaded.
@@ -66,23 +72,34 @@ impl ValveStore for FileValveStore {
             Ok(None)
         })
     }
+
+    fn delete(&self, pipe: &'static str) -> BoxFuture<'_, Result<()>> {
+        let saved = self.file(pipe);
+        Box::pin(async move {
+            let deleted = spawn_blocking(move || saved.delete()).await;
+            deleted.map_err(PipeError::internal)?.map_err(|error| {
+                tracing::error!(%error, "The saved valves could not be deleted.");
+                insufficient_storage_error(format!("{NOT_DELETED}: {UNWRITABLE_FOLDER}"))
+            })
+        })
+    }
 }
 
 /// Returns the error of a failed save, in an admin's words. The running valves and the file are
 /// unchanged.
 fn file_save_error(error: &io::Error) -> PipeError {
     tracing::error!(%error, "The valves could not be saved.");
-    insufficient_storage_error(match error.kind() {
+    let why = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full",
         io::ErrorKind::ReadOnlyFilesystem => "the data folder is read-only",
         io::ErrorKind::InvalidInput => "they are encrypted with another PIPEWRIGHT_SECRET_KEY",
         io::ErrorKind::PermissionDenied => "the host may not write to its data folder",
-        _ => "the data folder cannot be written to",
-    })
+        _ => UNWRITABLE_FOLDER,
+    };
+    insufficient_storage_error(format!("{NOT_SAVED}: {why}"))
 }
 
-fn insufficient_storage_error(why: &str) -> PipeError {
-    let message = format!("the valves were not saved, and nothing was changed: {why}");
+fn insufficient_storage_error(message: String) -> PipeError {
     PipeError::Refused { status: 507, message, retry_after: None }
 }
 
@@ -113,6 +130,13 @@ impl ValveStore for SavedValves {
             })
         })
     }
+
+    fn delete(&self, pipe: &'static str) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            let deleted = Self::delete(self, pipe).await;
+            deleted.map_err(|error| write_error(NOT_DELETED, &error))
+        })
+    }
 }
 
 fn read_error(error: &StoreError) -> PipeError {
@@ -123,13 +147,20 @@ fn read_error(error: &StoreError) -> PipeError {
 }
 
 fn save_error(error: &StoreError) -> PipeError {
-    tracing::error!(%error, "The valves could not be saved.");
+    write_error(NOT_SAVED, error)
+}
+
+/// Returns the error of a failed write to the database, which begins with `outcome`.
+fn write_error(outcome: &str, error: &StoreError) -> PipeError {
+    tracing::error!(%error, "The saved valves could not be changed.");
     match error {
-        StoreError::DiskFull => insufficient_storage_error("the database's disk is full"),
-        StoreError::ReadOnly => insufficient_storage_error("the database may not be written to"),
-        _ => unavailable_error(
-            "the valves were not saved, and nothing was changed: the database is away".to_owned(),
-        ),
+        StoreError::DiskFull => {
+            insufficient_storage_error(format!("{outcome}: the database's disk is full"))
+        }
+        StoreError::ReadOnly => {
+            insufficient_storage_error(format!("{outcome}: the database may not be written to"))
+        }
+        _ => unavailable_error(format!("{outcome}: the database is away")),
     }
 }
 

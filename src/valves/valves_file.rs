@@ -42,6 +42,10 @@ impl ValvesFile {
         self.folder.join("valves.json.bak")
     }
 
+    fn corrupt_path(&self) -> PathBuf {
+        self.folder.join("valves.json.corrupt")
+    }
+
     /// Loads the saved valves. A corrupt file is renamed, and the backup is used in its place.
     pub fn load(&self) -> LoadedValves {
         match self.read_values(&self.path()) {
@@ -56,7 +60,7 @@ impl ValvesFile {
                 LoadedValves { trouble: Some(trouble), ..LoadedValves::default() }
             }
             Err(error) => {
-                let aside = self.folder.join("valves.json.corrupt");
+                let aside = self.corrupt_path();
                 let moved = match fs::rename(self.path(), &aside) {
                     Ok(()) => format!("it was moved to {}", aside.display()),
                     Err(error) => format!("it could not be moved aside ({error})"),
@@ -134,8 +138,20 @@ impl ValvesFile {
         Ok(())
     }
 
+    /// Deletes the saved valves and the copies of them, and their folder if nothing else is in it.
+    pub fn delete(&self) -> io::Result<()> {
+        for path in [self.path(), self.backup_path(), self.corrupt_path()] {
+            allow_missing(fs::remove_file(draft_path(&path)))?;
+            allow_missing(fs::remove_file(path))?;
+        }
+        match allow_missing(fs::remove_dir(&self.folder)) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            removed => removed,
+        }
+    }
+
     fn replace_file(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        let draft = path.with_extension("draft");
+        let draft = draft_path(path);
         let written = write_synced(&draft, content).and_then(|()| fs::rename(&draft, path));
         if written.is_err() {
             // The draft is of no use to anybody; if it cannot even be removed, the first error is
@@ -144,6 +160,18 @@ impl ValvesFile {
         }
         written.and_then(|()| File::open(&self.folder)?.sync_all())
     }
+}
+
+fn allow_missing(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// Returns the name under which a new version of a file is written.
+fn draft_path(path: &Path) -> PathBuf {
+    path.with_extension("draft")
 }
 
 /// Returns whether the file exists but is corrupt. Other errors, such as missing permissions, are

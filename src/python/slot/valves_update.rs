@@ -15,7 +15,8 @@ use tokio::sync::oneshot;
 impl PythonSlot {
     /// Checks posted valves, sets them in the process, and saves them. On an error nothing changes.
     pub(super) async fn apply_update(self: Arc<Self>, posted: Values) -> Result<Values> {
-        let _guard = self.update_lock.lock().await;
+        let guard = self.valve_store.lock().await;
+        let valve_store = guard.as_ref().ok_or_else(|| self.deleted_error())?;
         let before = self.settings.load_full();
         let EffectiveValves { layers, saved, version, values, sources, .. } = &*before;
         let update = ValvesUpdate { spec: &self.spec, values, sources, saved };
@@ -38,7 +39,7 @@ impl PythonSlot {
         if let Some(worker) = &worker {
             self.set_valves(worker, &next.values).await?;
         }
-        let saving = self.valve_store.save(self.stem, next.saved.clone(), next.version).await;
+        let saving = valve_store.save(self.stem, next.saved.clone(), next.version).await;
         match (saving, &worker) {
             (Ok(version), _) => next.version = version,
             (Err(error), Some(worker)) => {
@@ -49,6 +50,8 @@ impl PythonSlot {
         }
         let shown = self.spec.mask_values(&next.values);
         self.settings.store(Arc::new(next));
+        // The task that loads the file may be waiting for the lock, to delete the valves.
+        drop(guard);
         match worker {
             Some(worker) => {
                 self.describe(&worker).await.map_err(|error| self.worker_error(error))?;
@@ -69,19 +72,34 @@ impl PythonSlot {
     /// Has the file loaded again.
     async fn load_file(&self) -> Result<&'static str> {
         let (reply, loaded) = oneshot::channel();
-        let gone = || PipeError::Unavailable {
-            message: format!("`{}` is being deleted", self.id),
-            retry_after: None,
-        };
+        let gone = || self.deleted_error();
         let load = FileCommand::Load { content: None, is_forced: true, reply };
         self.commands.send(load).await.map_err(|_| gone())?;
         loaded.await.map_err(|_| gone())?
     }
 
+    /// Deletes what was saved of the valves. From then on nothing is saved.
+    pub async fn delete_saved_valves(&self) -> Result<()> {
+        let mut guard = self.valve_store.lock().await;
+        if let Some(valve_store) = &*guard {
+            valve_store.delete(self.stem).await?;
+            *guard = None;
+        }
+        Ok(())
+    }
+
+    fn deleted_error(&self) -> PipeError {
+        PipeError::Unavailable {
+            message: format!("`{}` is being deleted", self.id),
+            retry_after: None,
+        }
+    }
+
     /// Takes over valves that were saved elsewhere, if they have changed.
     pub(super) async fn reload_valves(self: Arc<Self>) -> Result<()> {
-        let _guard = self.update_lock.lock().await;
-        let found = self.valve_store.load(self.stem).await?;
+        let guard = self.valve_store.lock().await;
+        let Some(valve_store) = &*guard else { return Ok(()) };
+        let found = valve_store.load(self.stem).await?;
         let layers = self.sources.layers(self.id, &self.spec);
         let next = EffectiveValves::new(&self.spec, layers, found);
         next.check()?;

@@ -1,6 +1,8 @@
 //! Valves of files: pydantic's schema by the rules of the form.
 
-use super::python_host;
+use super::{python_host, wait_for, wait_until_loaded};
+use crate::support::TestHost;
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::fs;
 
@@ -106,7 +108,7 @@ class Pipeline:
         self.valves = Valves()
 "#;
     let host = super::python_builder("on", &[("many.py", file)]).start().await;
-    let entry = super::wait_until_loaded(&host, "many").await;
+    let entry = wait_until_loaded(&host, "many").await;
     assert!(entry["problem"].as_str().unwrap().contains("2001 valves"), "{entry}");
 }
 
@@ -141,11 +143,51 @@ async fn saved_valves_of_the_reference_server_are_read() {
     fs::write(folder.join("valves.json"), r#"{"count": 9, "headers": {"e": "f"}, "gone": 1}"#)
         .unwrap();
     let host = builder.variable("TURNED_SHARE", "0.75").start().await;
-    super::wait_until_loaded(&host, "turned").await;
+    wait_until_loaded(&host, "turned").await;
     let seen = host.answer_text("turned", "hi").await;
     for part in ["('count', 9)", "{'e': 'f'}", "('share', 0.75)"] {
         assert!(seen.contains(part), "{part}: {seen}");
     }
+}
+
+/// Waits until the pipe of a file is gone from the list.
+async fn wait_until_gone(host: &TestHost, id: &str) {
+    wait_for(host, |pipes| pipes.iter().all(|entry| entry["id"] != id).then_some(Value::Null))
+        .await;
+}
+
+#[actix_web::test]
+async fn a_file_that_is_deleted_in_the_ui_takes_its_saved_valves_along() {
+    let Some(host) = python_host(&[("turned.py", VALVES)]).await else { return };
+    let saved = host.folder.path().join("turned");
+    let form = json!({"OPENAI_API_KEY": "sk-entered", "count": 7});
+    assert_eq!(host.update_valves("turned", &form).await.status, 200);
+    // What was set aside and what belongs to somebody else.
+    fs::write(saved.join("valves.json.corrupt"), r#"{"OPENAI_API_KEY": "sk-ent"#).unwrap();
+    fs::write(saved.join("notes.txt"), "of the operator").unwrap();
+
+    let request = host.request(Method::DELETE, "/pipelines/delete").json(&json!({"id": "turned"}));
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    let left: Vec<_> =
+        fs::read_dir(&saved).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(left, ["notes.txt"]);
+
+    fs::write(host.folder.path().join("turned.py"), VALVES).unwrap();
+    wait_until_loaded(&host, "turned").await;
+    let seen = host.answer_text("turned", "hi").await;
+    assert!(seen.contains("'sk-default'") && seen.contains("('count', 3)"), "{seen}");
+}
+
+#[actix_web::test]
+async fn a_file_that_vanishes_from_the_folder_leaves_its_saved_valves() {
+    let Some(host) = python_host(&[("turned.py", VALVES)]).await else { return };
+    assert_eq!(host.update_valves("turned", &json!({"count": 7})).await.status, 200);
+    let file = host.folder.path().join("turned.py");
+    fs::remove_file(&file).unwrap();
+    wait_until_gone(&host, "turned").await;
+    fs::write(&file, VALVES).unwrap();
+    wait_until_loaded(&host, "turned").await;
+    assert!(host.answer_text("turned", "hi").await.contains("('count', 7)"));
 }
 
 #[actix_web::test]
@@ -167,9 +209,8 @@ class Pipeline:
 "#;
     let Some(host) = python_host(&[("some_filter.py", filter)]).await else { return };
     let filter = async || {
-        let models = host
-            .request(reqwest::Method::GET, "/models")
-            .header("user-agent", "Python/3.11 aiohttp/3.14.5");
+        let models =
+            host.request(Method::GET, "/models").header("user-agent", "Python/3.11 aiohttp/3.14.5");
         let models = crate::support::TestResponse::read(models.send().await.unwrap()).await.json;
         let all = models["data"].as_array().unwrap().clone();
         all.into_iter().find(|entry| entry["id"] == "some_filter").unwrap()["pipeline"].clone()

@@ -11,6 +11,7 @@ const SAVE_FIRST: &str = "INSERT INTO pipewright.saved_valves (pipe, content, se
      ON CONFLICT DO NOTHING RETURNING version";
 const SAVE: &str = "UPDATE pipewright.saved_valves SET content = $2, sealed = $3, saved = now(), \
      version = nextval('pipewright.saved_valves_version') WHERE pipe = $1 AND version = $4 RETURNING version";
+const DELETE: &str = "DELETE FROM pipewright.saved_valves WHERE pipe = $1";
 
 /// The version of a pipe's saved valves. No two saves have the same.
 pub type Version = i64;
@@ -101,6 +102,17 @@ impl SavedValves {
         let saved = database.query(&database.0.writing, ADMIN_TIMEOUT, save, &parameters).await?;
         let saved = saved.first().ok_or(SaveError::Conflict)?;
         Ok(saved.try_get(0).map_err(to_store_error)?)
+    }
+
+    /// Deletes the saved valves of a pipe, if there are any.
+    ///
+    /// # Errors
+    /// If the database is unavailable or may not be written to.
+    pub async fn delete(&self, pipe: &str) -> Result<()> {
+        let database = &self.database;
+        let parameters: &[Parameter<'_>] = &[(&pipe, Type::TEXT)];
+        database.query(&database.0.writing, ADMIN_TIMEOUT, DELETE, parameters).await?;
+        Ok(())
     }
 
     /// Returns an endless stream of the changes from now on.

@@ -58,7 +58,11 @@ async fn saved_valves_are_loaded_as_they_were_saved_and_each_save_has_its_versio
     let second = valves(&store).save("echo", &values("b"), Some(first)).await.unwrap();
     assert_eq!(valves(&store).load("echo").await.unwrap(), Some((values("b"), second)));
     assert_eq!(valves(&store).load("other").await.unwrap(), None);
-    fixture.sql("DELETE FROM pipewright.saved_valves").await;
+    valves(&store).save("other", &values("c"), None).await.unwrap();
+    valves(&store).delete("echo").await.unwrap();
+    valves(&store).delete("echo").await.unwrap();
+    assert_eq!(valves(&store).load("echo").await.unwrap(), None);
+    assert!(valves(&store).load("other").await.unwrap().is_some());
     let third = valves(&store).save("echo", &values("a"), None).await.unwrap();
     assert!(first < second && second < third);
 }
@@ -91,7 +95,7 @@ async fn what_is_saved_on_one_replica_is_heard_on_the_other_within_a_second() {
         assert_eq!(next(&mut events).await, turned(pipe));
         assert!(saved.elapsed() < Duration::from_secs(1), "{:?}", saved.elapsed());
     }
-    fixture.sql("DELETE FROM pipewright.saved_valves WHERE pipe = 'echo'").await;
+    valves(&there).delete("echo").await.unwrap();
     assert_eq!(next(&mut events).await, turned("echo"));
 }
 
