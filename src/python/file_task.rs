@@ -1,15 +1,19 @@
 //! The task of a Python file: it loads the file, starts its process again when that ends, and
 //! takes over new versions.
 
+mod build;
+mod command_queue;
+
+pub use command_queue::MAX_COMMANDS;
+
 use super::{
     context::{PythonContext, file_error, run_blocking},
-    file_name::{intern, is_valid_id},
-    form::{THREADS, host_valve},
-    slot::{FileCommand, HOOK_LIMIT, PythonSlot, WorkerState, run_shutdown_hook},
+    slot::{Deletion, FileCommand, PythonSlot, WorkerState, run_shutdown_hook},
 };
-use crate::{registry::Registry, slot::Slot, valves::Values};
+use crate::{registry::Registry, slot::Slot};
+use command_queue::CommandQueue;
 use pipe_sdk::{PipeError, Result, Task};
-use python_worker::{Description, OutputSink, PipelineSource, Redactor, Worker, WorkerError};
+use python_worker::{Redactor, Worker};
 use std::{
     fs, io,
     path::PathBuf,
@@ -43,9 +47,7 @@ pub struct FileTask {
     pub registry: Arc<Registry>,
     /// The name of the file without `.py`.
     pub stem: &'static str,
-    /// The commands to this task.
-    pub commands: mpsc::Receiver<FileCommand>,
-    /// The other end of `commands`, for the slots.
+    /// The channel of the commands to this task, for the slots.
     pub sender: mpsc::Sender<FileCommand>,
     /// The slot that is registered, and shared with the manager.
     pub current: Arc<Mutex<Option<Arc<PythonSlot>>>>,
@@ -55,47 +57,88 @@ pub struct FileTask {
     pub loaded: Option<String>,
 }
 
-/// The parameters of a file's process.
-struct Launch {
-    text: String,
-    python: PathBuf,
-    output: OutputSink,
-    redactor: Redactor,
-}
-
 impl FileTask {
     /// Obeys commands, and keeps the file running, until the file is deleted.
-    pub async fn run(mut self) {
+    pub async fn run(mut self, commands: mpsc::Receiver<FileCommand>) {
+        let mut commands = CommandQueue::new(commands);
         let mut pause = FIRST_PAUSE;
         loop {
             let (slot, started) = (self.current_slot(), Instant::now());
-            tokio::select! {
-                command = self.commands.recv() => match command {
+            let deletion = tokio::select! {
+                command = commands.next() => match command {
                     Some(FileCommand::Load { content, is_forced, reply }) => {
-                        let loaded = match self.loaded_id(content.is_some() || is_forced).await {
-                            Some(id) => Ok(id),
-                            None => self.load(content).await,
-                        };
+                        let load = self.obey_load(content, is_forced, &mut commands);
+                        let (loaded, deletion) = load.await;
                         // Whoever asked may have stopped waiting.
                         _ = reply.send(loaded);
+                        deletion
                     }
-                    Some(FileCommand::Delete { deletes_valves, reply }) => {
-                        _ = reply.send(self.delete(deletes_valves).await);
-                        return;
-                    }
+                    Some(FileCommand::Delete(deletion)) => Some(deletion),
                     None => return,
                 },
                 () = wait_until_retired(slot.as_deref()) => {
                     if started.elapsed() > STABLE_AFTER {
                         pause = FIRST_PAUSE;
                     }
-                    self.restart(pause).await;
+                    let deletion = commands.run_until_deletion(self.restart(pause)).await.err();
                     pause = (pause * 2).min(LONGEST_PAUSE);
+                    deletion
                 }
-                () = refresh(slot.as_deref()) => {}
+                () = refresh(slot.as_deref()) => None,
+            };
+            if let Some(deletion) = deletion
+                && self.obey_deletion(deletion).await
+            {
+                return;
             }
             self.retiring.retain(|task| !task.is_finished());
         }
+    }
+
+    /// Loads the file, with new content if there is any, unless it runs as it is; a deletion that
+    /// comes meanwhile breaks that off, and is returned.
+    async fn obey_load(
+        &mut self,
+        content: Option<Vec<u8>>,
+        is_forced: bool,
+        commands: &mut CommandQueue,
+    ) -> (Result<&'static str>, Option<Deletion>) {
+        if let Some(id) = self.loaded_id(content.is_some() || is_forced).await {
+            return (Ok(id), None);
+        }
+        let replaced = match content {
+            Some(content) => match self.write_file(content).await {
+                Ok(before) => Some(before),
+                Err(error) => return (Err(error), None),
+            },
+            None => None,
+        };
+        let problem = match commands.run_until_deletion(self.load()).await {
+            Ok(Ok(id)) => return (Ok(id), None),
+            Ok(Err(problem)) => problem,
+            Err(deletion) => {
+                let message = format!("{}.py was deleted while it was being loaded", self.stem);
+                return (Err(file_error(message)), Some(deletion));
+            }
+        };
+        tracing::error!(pipe.id = self.stem, "`{}.py` was not loaded: {problem}.", self.stem);
+        if let Some(running) = self.current_slot().filter(|slot| is_running(slot)) {
+            self.keep_running(&running, replaced, &problem).await;
+        }
+        (Err(file_error(format!("{}.py was not loaded: {problem}", self.stem))), None)
+    }
+
+    /// Deletes the file; returns whether it is gone.
+    async fn obey_deletion(&self, deletion: Deletion) -> bool {
+        let deleted = self.delete(deletion.deletes_valves).await;
+        let is_deleted = deleted.is_ok();
+        if !is_deleted && let Some(slot) = self.current_slot().filter(|slot| is_being_started(slot))
+        {
+            slot.set_worker_state(WorkerState::Failed("it could not be deleted".into()));
+        }
+        // Whoever asked may have stopped waiting.
+        _ = deletion.reply.send(deleted);
+        is_deleted
     }
 
     fn current_slot(&self) -> Option<Arc<PythonSlot>> {
@@ -119,18 +162,18 @@ impl FileTask {
         (text.is_some() && text == self.loaded).then(|| slot.id())
     }
 
-    /// Loads the file, with new content if there is any. A version that runs goes on if the new
-    /// one does not.
-    async fn load(&mut self, content: Option<Vec<u8>>) -> Result<&'static str> {
+    /// Writes the file, and returns what stood there before.
+    async fn write_file(&self, content: Vec<u8>) -> Result<Option<Vec<u8>>> {
         let path = self.context.file(self.stem);
-        let replaced = match content {
-            Some(content) => {
-                let path = path.clone();
-                let written = run_blocking(move || replace_file(&path, &content)).await;
-                Some(written.map_err(|error| write_error(&error))?)
-            }
-            None => None,
-        };
+        let written = run_blocking(move || replace_file(&path, &content)).await;
+        written.map_err(|error| write_error(&error))
+    }
+
+    /// Loads the file. A version that runs goes on if the new one does not.
+    ///
+    /// # Errors
+    /// Returns the reason why the file does not run.
+    async fn load(&mut self) -> Result<&'static str, String> {
         let before = self.current_slot();
         let running = before.as_ref().filter(|slot| is_running(slot));
         if running.is_none()
@@ -171,11 +214,7 @@ impl FileTask {
                 problem
             }
         };
-        tracing::error!(pipe.id = self.stem, "`{}.py` was not loaded: {problem}.", self.stem);
-        if let Some(running) = running {
-            self.keep_running(running, replaced, &problem).await;
-        }
-        Err(file_error(format!("{}.py was not loaded: {problem}", self.stem)))
+        Err(problem)
     }
 
     /// Keeps the version that runs, and its file if that was replaced.
@@ -195,122 +234,6 @@ impl FileTask {
         }
     }
 
-    async fn new_slot(
-        &self,
-        id: &'static str,
-        description: Description,
-        redactor: Redactor,
-    ) -> PythonSlot {
-        let (sources, store) = (&self.context.sources, &self.context.valve_store);
-        let ids = (id, self.stem);
-        PythonSlot::new(ids, description, sources, store, redactor, self.sender.clone()).await
-    }
-
-    /// Starts a process with the file as it is now. The slot tells whether it runs.
-    async fn build(&self) -> Result<(Arc<PythonSlot>, String), WorkerError> {
-        let launch = self.prepare().await?;
-        let values = self.current_slot().map(|slot| slot.values()).unwrap_or_default();
-        let (worker, description) = self.start_worker(&launch, &values).await?;
-        let id = self.choose_id(&description)?;
-        let slot = Arc::new(self.new_slot(id, description, launch.redactor.clone()).await);
-        let threads = |values: &Values| host_valve(values, THREADS);
-        // The first description tells which valves there are, and so with which the file starts.
-        let worker = if threads(&slot.values()) == threads(&values) {
-            worker
-        } else {
-            drop(worker);
-            self.start_worker(&launch, &slot.values()).await?.0
-        };
-        if !worker.is_confined {
-            tracing::warn!(
-                pipe.id = id,
-                "`{id}` can read the files of its user: this kernel has no Landlock."
-            );
-        }
-        slot.set_worker_state(match slot.start_up(&worker).await {
-            Ok(()) => WorkerState::Running(Arc::new(worker)),
-            Err(error) => WorkerState::Failed(slot.redactor.redact(&error.to_string())),
-        });
-        Ok((slot, launch.text))
-    }
-
-    /// Reads the file, and installs its requirements.
-    async fn prepare(&self) -> Result<Launch, WorkerError> {
-        let path = self.context.file(self.stem);
-        let text = run_blocking(move || crate::regular_file::read_to_string(&path)).await;
-        let text = text.map_err(WorkerError::Spawn)?;
-        let source = PipelineSource::new(text.clone());
-        let interpreter = self.context.interpreter().await?;
-        let mut requirements = source.requirements().map_err(WorkerError::Install)?;
-        let bundled = source.bundled_imports();
-        let modules: Vec<_> = bundled.iter().map(|(module, _)| *module).collect();
-        let missing = interpreter.missing_modules(&modules).await?;
-        for (module, package) in bundled {
-            if missing.iter().any(|one| one == module) {
-                requirements = requirements.with_package(package);
-            }
-        }
-        let requirements = self.context.with_requirements_file(requirements).await?;
-        let progress = self.install_progress();
-        let python =
-            self.context.environments.prepare(interpreter, &requirements, &progress).await?;
-        if let Some(slot) = self.current_slot()
-            && matches!(slot.worker_state(), WorkerState::Installing(_))
-        {
-            slot.set_starting();
-        }
-        let redactor = Redactor::default();
-        let output = log_output(self.stem, redactor.clone());
-        Ok(Launch { text, python, output, redactor })
-    }
-
-    /// Returns a sink that shows what the installer prints in the log and in the slot's problem.
-    fn install_progress(&self) -> OutputSink {
-        let (stem, slot) = (self.stem, self.current_slot());
-        Arc::new(move |line| {
-            tracing::info!(pipe.id = stem, "Requirements of `{stem}.py`: {line}");
-            if let Some(slot) = &slot
-                && is_being_started(slot)
-            {
-                let state = format!("its requirements are being installed: {line}");
-                slot.set_worker_state(WorkerState::Installing(state));
-            }
-        })
-    }
-
-    async fn start_worker(
-        &self,
-        launch: &Launch,
-        values: &Values,
-    ) -> Result<(Worker, Description), WorkerError> {
-        let (python, output) = (launch.python.clone(), launch.output.clone());
-        let settings = self.context.process_settings(self.stem, python, values, output).await?;
-        let threads = usize::try_from(host_valve(values, THREADS)).unwrap_or(1);
-        let module = self.stem.replace('-', "_");
-        let path = self.context.file(self.stem);
-        Worker::start(&settings, &module, &path, threads, HOOK_LIMIT).await
-    }
-
-    /// Returns the id that the file names, or the name of the file.
-    fn choose_id(&self, description: &Description) -> Result<&'static str, WorkerError> {
-        let Some(id) = description.id.as_deref().filter(|id| !id.is_empty()) else {
-            return Ok(self.stem);
-        };
-        let refuse = |why: &str| WorkerError::Exception {
-            message: format!("`self.id` is `{id}`: {why}"),
-            class: "ValueError".into(),
-        };
-        if !is_valid_id(id) {
-            return Err(refuse("use words of letters, digits, `_` and `-`"));
-        }
-        let is_own = self.current_slot().is_some_and(|slot| slot.id() == id);
-        let same = self.registry.slots().iter().filter(|slot| slot.id() == id).count();
-        if same > usize::from(is_own) {
-            return Err(refuse("another pipe has this id"));
-        }
-        intern(id).ok_or_else(|| refuse("too many ids were used since the host was started"))
-    }
-
     /// Starts the process again that has ended, or that has calls which cannot be ended.
     async fn restart(&mut self, pause: Duration) {
         let Some(slot) = self.current_slot() else { return };
@@ -328,15 +251,6 @@ impl FileTask {
             Err(error) => WorkerState::Failed(slot.redactor.redact(&error.to_string())),
         };
         slot.set_worker_state(state);
-    }
-
-    async fn start_again(&self, slot: &PythonSlot) -> Result<Worker, WorkerError> {
-        let mut launch = self.prepare().await?;
-        launch.redactor = slot.redactor.clone();
-        launch.output = log_output(self.stem, slot.redactor.clone());
-        let (worker, _) = self.start_worker(&launch, &slot.values()).await?;
-        slot.start_up(&worker).await?;
-        Ok(worker)
     }
 
     /// Lets the answers of a replaced version end, then ends its process.
@@ -413,11 +327,6 @@ async fn refresh(slot: Option<&PythonSlot>) {
             slot.id()
         );
     }
-}
-
-/// Returns a sink that logs what a file prints, under its name and without its secrets.
-fn log_output(stem: &'static str, redactor: Redactor) -> OutputSink {
-    Arc::new(move |line| tracing::info!(pipe.id = stem, "{stem}: {}", redactor.redact(line)))
 }
 
 /// Writes a file whole, and returns what stood there before.

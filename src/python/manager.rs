@@ -5,8 +5,8 @@ use super::{
     context::{PythonContext, run_blocking},
     download,
     file_name::parse_file_name,
-    file_task::FileTask,
-    slot::{FileCommand, PythonSlot},
+    file_task::{FileTask, MAX_COMMANDS},
+    slot::{Deletion, FileCommand, PythonSlot},
 };
 use crate::{registry::Registry, slot::Slot};
 use pipe_sdk::{PipeError, Result, Task};
@@ -24,9 +24,6 @@ use tokio::{
 
 /// The time between two looks into the folder.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
-
-/// The largest number of waiting commands to a file.
-const MAX_COMMANDS: usize = 16;
 
 /// The most files that are run.
 const MAX_FILES: usize = 500;
@@ -100,8 +97,8 @@ impl Manager {
             }
             Request::Delete(id, reply) => match self.find(&id) {
                 Some(stem) => {
-                    let delete = FileCommand::Delete { deletes_valves: true, reply };
-                    self.send(stem, delete).await;
+                    let deletion = Deletion { deletes_valves: true, reply };
+                    self.send(stem, FileCommand::Delete(deletion)).await;
                 }
                 // Whoever asked may have stopped waiting.
                 None => _ = reply.send(Err(not_found(&id))),
@@ -152,13 +149,12 @@ impl Manager {
             context: Arc::clone(&self.context),
             registry: Arc::clone(&self.registry),
             stem,
-            commands,
             sender: sender.clone(),
             current: Arc::clone(&slot),
             retiring: Vec::new(),
             loaded: None,
         };
-        FileHandle { commands: sender, slot, _task: Task::spawn(task.run()) }
+        FileHandle { commands: sender, slot, _task: Task::spawn(task.run(commands)) }
     }
 
     /// Looks into the folder: loads new and changed files, and ends those that are gone.
@@ -195,8 +191,8 @@ impl Manager {
         let gone: Vec<_> = self.files.keys().copied().filter(is_gone).collect();
         for stem in gone {
             let (reply, _) = oneshot::channel();
-            let delete = FileCommand::Delete { deletes_valves: false, reply };
-            self.send(stem, delete).await;
+            let deletion = Deletion { deletes_valves: false, reply };
+            self.send(stem, FileCommand::Delete(deletion)).await;
         }
         self.seen = found;
     }

@@ -56,12 +56,15 @@ pub enum FileCommand {
         reply: oneshot::Sender<Result<&'static str>>,
     },
     /// Ends the process, and deletes the file if it is there.
-    Delete {
-        /// `true` to delete what was saved of its valves, too.
-        deletes_valves: bool,
-        /// Receives the outcome.
-        reply: oneshot::Sender<Result<()>>,
-    },
+    Delete(Deletion),
+}
+
+/// A wish to delete a file.
+pub struct Deletion {
+    /// `true` to delete what was saved of its valves, too.
+    pub deletes_valves: bool,
+    /// Receives the outcome.
+    pub reply: oneshot::Sender<Result<()>>,
 }
 
 /// The slot of one version of a Python file.

@@ -216,6 +216,8 @@ async fn an_installation_that_hangs_holds_up_no_other_file() {
         host.get("/models").await;
     }
     assert!(begun.elapsed() < 20 * Duration::from_millis(800), "{:?}", begun.elapsed());
+    assert_eq!(delete(&host, "a_stuck").await.status, 200);
+    assert!(!host.folder.path().join("a_stuck.py").exists());
 }
 
 #[actix_web::test]
