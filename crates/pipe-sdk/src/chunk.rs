@@ -2,6 +2,7 @@
 
 mod detail;
 mod fold;
+mod size;
 mod stop_sequences;
 mod token_logprob;
 

@@ -17,7 +17,7 @@ class Pipeline:
         self.waiting = None
         self.type = "manifold"
         self.name = ""
-        names = "fine exits segfaults loops prints leaks closes waits awaits large forges mutes swells sleeps process go".split()
+        names = "fine exits segfaults loops prints leaks endless closes waits awaits large forges mutes swells sleeps process go".split()
         self.pipelines = [{"id": name, "name": name} for name in names]
 
     def pipe(self, user_message, model_id, messages, body):
@@ -47,6 +47,10 @@ class Pipeline:
         kept = []
         while True:
             kept.append(bytearray(64 << 20))
+
+    def endless(self):
+        while True:
+            yield "x" * (8 << 20)
 
     def closes(self):
         try:
@@ -180,6 +184,14 @@ async fn a_client_that_leaves_closes_the_generator() {
         assert!(left.elapsed() < Duration::from_secs(30), "the generator is still open");
         host.get("/health").await;
     }
+}
+
+#[actix_web::test]
+async fn an_answer_without_end_is_not_kept_whole() {
+    let Some(host) = python_host(&[("faults.py", FAULTS)]).await else { return };
+    let refused = host.chat("faults.endless", "hi").await;
+    assert!(refused.refused(502).contains("larger than 64 MiB"), "{}", refused.text);
+    assert_eq!(host.text_of("faults.fine", "hi").await, "fine");
 }
 
 #[actix_web::test]

@@ -1,12 +1,17 @@
 //! Many chunks made one answer, for callers that did not ask for a stream.
 
+use super::size::size_of_chunk;
 use super::{
     Chunk, ChunkStream, Citation, Event, FinishReason, ReasoningDetail, TokenLogprob,
     ToolCallDelta, Usage,
 };
-use crate::{FunctionCall, Picture, Result, ToolCall};
+use crate::{FunctionCall, Picture, PipeError, Result, ToolCall};
 use futures_util::TryStreamExt;
 use serde_json::{Map, Value};
+
+/// The largest answer that is kept whole, in bytes: some pictures have room in it. Streamed answers
+/// have no bound.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// A whole answer.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,12 +46,23 @@ pub struct Answer {
 
 impl ChunkStream {
     /// Waits for the whole answer; its first error ends the waiting.
+    ///
+    /// # Errors
+    /// Returns an error if the answer has one, or is larger than 64 MiB.
     pub async fn fold(self) -> Result<Answer> {
-        self.try_fold(Answer::default(), async |mut answer, chunk| {
+        let nothing = (Answer::default(), 0);
+        let folded = self.try_fold(nothing, async |(mut answer, bytes), chunk| {
+            let bytes = bytes + size_of_chunk(&chunk);
+            if bytes > MAX_ANSWER_BYTES {
+                return Err(PipeError::Upstream(format!(
+                    "the answer is larger than {} MiB: ask for it with `stream`",
+                    MAX_ANSWER_BYTES >> 20
+                )));
+            }
             answer.add(chunk);
-            Ok(answer)
-        })
-        .await
+            Ok((answer, bytes))
+        });
+        folded.await.map(|(answer, _)| answer)
     }
 }
 
