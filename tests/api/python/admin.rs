@@ -207,9 +207,9 @@ async fn an_installation_that_hangs_holds_up_no_other_file() {
     })
     .await;
     wait_until_loaded(&host, "b_quick").await;
-    assert_eq!(host.text_of("b_quick", "hi").await, "hi");
+    assert_eq!(host.answer_text("b_quick", "hi").await, "hi");
     let refused = host.chat("a_stuck", "hi").await;
-    assert!(refused.refused(503).contains("Collecting stuck"), "{}", refused.text);
+    assert!(refused.error_message(503).contains("Collecting stuck"), "{}", refused.text);
     // A list of models waits 800 ms for a file that is being started.
     let begun = Instant::now();
     for _ in 0..20 {

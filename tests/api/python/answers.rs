@@ -289,6 +289,6 @@ class Pipeline:
     let files = [("json.py", file), ("asyncio.py", file), ("schemas.py", file)];
     let Some(host) = python_host(&files).await else { return };
     for model in ["json", "asyncio", "schemas"] {
-        assert_eq!(host.text_of(model, "hi").await, r#"["hi"]"#, "{model}");
+        assert_eq!(host.answer_text(model, "hi").await, r#"["hi"]"#, "{model}");
     }
 }

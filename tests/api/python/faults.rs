@@ -190,8 +190,8 @@ async fn a_client_that_leaves_closes_the_generator() {
 async fn an_answer_without_end_is_not_kept_whole() {
     let Some(host) = python_host(&[("faults.py", FAULTS)]).await else { return };
     let refused = host.chat("faults.endless", "hi").await;
-    assert!(refused.refused(502).contains("larger than 64 MiB"), "{}", refused.text);
-    assert_eq!(host.text_of("faults.fine", "hi").await, "fine");
+    assert!(refused.error_message(502).contains("larger than 64 MiB"), "{}", refused.text);
+    assert_eq!(host.answer_text("faults.fine", "hi").await, "fine");
 }
 
 #[actix_web::test]
