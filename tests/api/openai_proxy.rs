@@ -2,6 +2,7 @@
 
 mod agents;
 mod answers;
+mod calls;
 mod faults;
 mod hostile;
 mod listing;

@@ -4,7 +4,7 @@
 mod size_limits;
 mod token_limits;
 
-use crate::{ApiError, base_url::Vendor};
+use crate::{ApiError, base_url::Vendor, request::CallIdForm};
 use pipe_sdk::{Body, Content, Part, Tool, find_remaining_tokens, without_quotes};
 use size_limits::SizedField;
 use std::fmt;
@@ -31,8 +31,8 @@ pub(crate) struct Quirks {
     pub plain_schemas: bool,
     /// The server accepts no marks of what is to be cached.
     pub no_cache_control: bool,
-    /// The server accepts no ids of calls that are longer than OpenAI's.
-    pub short_call_ids: bool,
+    /// The form of the ids of calls that the server accepts.
+    call_ids: CallIdForm,
     /// The fields of [`OPTIONAL_FIELDS`] that the model refuses, a bit each.
     refused_fields: u32,
     /// The most tokens of an answer.
@@ -77,6 +77,8 @@ pub(crate) enum Quirk {
     NoCacheControl,
     /// The server accepts no ids of calls that are longer than OpenAI's.
     ShortCallIds,
+    /// The server accepts only ids of calls that have nine letters and digits.
+    NineLetterCallIds,
     /// The model refuses this one of [`OPTIONAL_FIELDS`].
     RefusedField(usize),
     /// An answer has no more tokens than these.
@@ -101,6 +103,7 @@ impl fmt::Display for Quirk {
             Self::PlainSchemas => "PlainSchemas",
             Self::NoCacheControl => "NoCacheControl",
             Self::ShortCallIds => "ShortCallIds",
+            Self::NineLetterCallIds => "NineLetterCallIds",
             Self::RefusedField(place) => {
                 let name = OPTIONAL_FIELDS.get(*place).copied().unwrap_or_default();
                 return write!(f, "Field({name})");
@@ -138,7 +141,8 @@ impl Quirks {
             Quirk::NoHostedTools => Self { no_hosted_tools: true, ..self },
             Quirk::PlainSchemas => Self { plain_schemas: true, ..self },
             Quirk::NoCacheControl => Self { no_cache_control: true, ..self },
-            Quirk::ShortCallIds => Self { short_call_ids: true, ..self },
+            Quirk::ShortCallIds => Self { call_ids: CallIdForm::Short, ..self },
+            Quirk::NineLetterCallIds => Self { call_ids: CallIdForm::NineLetters, ..self },
             Quirk::RefusedField(place) => {
                 Self { refused_fields: self.refused_fields | 1 << place, ..self }
             }
@@ -227,8 +231,12 @@ impl Quirks {
     /// Returns the limit that a refusal of too many tools, too many stop sequences or a too long
     /// description names, if the chat has more.
     fn detect_size(self, api_error: &ApiError, body: &Body) -> Option<Quirk> {
+        let has_nine_letters = self.call_ids == CallIdForm::NineLetters;
+        if !has_nine_letters && size_limits::wants_nine_letter_ids(api_error) {
+            return Some(Quirk::NineLetterCallIds);
+        }
         let (field, limit) = size_limits::find_size_limit(api_error)?;
-        if field == SizedField::CallId && !self.short_call_ids {
+        if field == SizedField::CallId && self.call_ids == CallIdForm::Any {
             return Some(Quirk::ShortCallIds);
         }
         let is_less =
@@ -247,6 +255,14 @@ impl Quirks {
                 Some(Quirk::MaxDescription(limit))
             }
             _ => None,
+        }
+    }
+
+    /// Returns the form of the ids of calls that this vendor accepts, as far as is known.
+    pub fn call_id_form(self, vendor: Vendor) -> CallIdForm {
+        match self.call_ids {
+            CallIdForm::Any if vendor.is_strict() => CallIdForm::Short,
+            form => form,
         }
     }
 

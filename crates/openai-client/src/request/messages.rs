@@ -1,12 +1,12 @@
 //! The messages of a chat as OpenAI-compatible servers accept them.
 
-use super::{ExtraFields, Vendor, parts::RequestPart};
+use super::{ExtraFields, Vendor, call_ids::CallIds, parts::RequestPart};
 use crate::quirks::{Quirks, REASONING_FIELDS};
 use pipe_sdk::{Content, Message, Role, ToolCall};
 use serde::Serialize;
 use serde_json::Value;
 use std::borrow::Cow;
-use tool_schema::{SentTools, shorten_id};
+use tool_schema::SentTools;
 
 /// A message, with the fields that servers accept.
 #[derive(Serialize)]
@@ -60,9 +60,6 @@ impl RequestMessage<'static> {
 /// Further fields of messages that servers accept.
 const MESSAGE_FIELDS: &[&str] = &["function_call", "prefix", "partial"];
 
-/// The longest id of a call that OpenAI accepts.
-const MAX_CALL_ID_LENGTH: usize = 40;
-
 /// Returns the messages of a chat.
 ///
 /// Each call has a result right after it, and each result a call before it: servers refuse others.
@@ -79,6 +76,7 @@ pub(super) fn write_messages<'a>(
         quirks,
         done: Vec::new(),
         shown: Vec::new(),
+        ids: CallIds::new(quirks.call_id_form(vendor)),
         unanswered: Vec::new(),
     };
     for message in messages {
@@ -95,8 +93,17 @@ struct MessageWriter<'a> {
     done: Vec<RequestMessage<'a>>,
     /// The pictures and files of tools and of the assistant.
     shown: Vec<RequestPart<'a>>,
-    /// The ids of the calls that no result has answered yet.
-    unanswered: Vec<&'a str>,
+    ids: CallIds<'a>,
+    /// The calls that no result has answered yet.
+    unanswered: Vec<UnansweredCall<'a>>,
+}
+
+/// A call that no result has answered yet.
+struct UnansweredCall<'a> {
+    /// The id that the client gave it.
+    given: &'a str,
+    /// The id that the server gets.
+    id: Cow<'a, str>,
 }
 
 impl<'a> MessageWriter<'a> {
@@ -108,15 +115,16 @@ impl<'a> MessageWriter<'a> {
         if !is_result && message.role != Role::User {
             self.tell_shown();
         }
+        let mut tool_call_id = message.tool_call_id.as_deref().map(Cow::Borrowed);
         if message.role == Role::Tool {
-            let id = message.tool_call_id.as_deref().unwrap_or_default();
-            match self.unanswered.iter().position(|unanswered| *unanswered == id) {
-                Some(place) => _ = self.unanswered.remove(place),
+            let given = message.tool_call_id.as_deref().unwrap_or_default();
+            match self.unanswered.iter().position(|call| call.given == given) {
+                Some(place) => tool_call_id = Some(self.unanswered.remove(place).id),
                 None => return self.show_result(message),
             }
         }
-        self.unanswered.extend(message.tool_calls.iter().map(|call| call.id.as_str()));
         let content = self.content(message);
+        let tool_calls = message.tool_calls.iter().map(|call| self.call(call, tools)).collect();
         let with_reasoning = !self.vendor.is_strict() && !self.quirks.no_reasoning;
         let reasoning = if with_reasoning { REASONING_FIELDS } else { &[] };
         let name = message.rest.get("name").and_then(Value::as_str);
@@ -127,8 +135,8 @@ impl<'a> MessageWriter<'a> {
                 role => role,
             },
             content,
-            tool_calls: message.tool_calls.iter().map(|call| self.call(call, tools)).collect(),
-            tool_call_id: message.tool_call_id.as_deref().map(|id| self.call_id(id)),
+            tool_calls,
+            tool_call_id,
             name: name.filter(|name| !name.is_empty()).map(to_accepted_name),
             rest: ExtraFields::select(&message.rest, &[MESSAGE_FIELDS, reasoning]),
         });
@@ -179,8 +187,7 @@ impl<'a> MessageWriter<'a> {
 
     /// Answers the calls that have no result: a client may have been stopped.
     fn answer_calls(&mut self) {
-        for id in std::mem::take(&mut self.unanswered) {
-            let id = self.call_id(id);
+        for UnansweredCall { id, .. } in std::mem::take(&mut self.unanswered) {
             self.done.push(RequestMessage {
                 tool_call_id: Some(id),
                 ..RequestMessage::new(
@@ -225,7 +232,7 @@ impl<'a> MessageWriter<'a> {
         self.done.push(RequestMessage::new(Role::User, RequestContent::Parts(shown)));
     }
 
-    fn call(&self, call: &'a ToolCall, tools: &mut SentTools) -> RequestToolCall<'a> {
+    fn call(&mut self, call: &'a ToolCall, tools: &mut SentTools) -> RequestToolCall<'a> {
         let name = &call.function.name;
         let given = call.function.arguments.trim();
         let arguments = match tools.arguments_to_service(name, given) {
@@ -238,12 +245,9 @@ impl<'a> MessageWriter<'a> {
             None => given.into(),
         };
         let function = Function { name: tools.to_service(name), arguments };
-        RequestToolCall { id: self.call_id(&call.id), r#type: "function", function }
-    }
-
-    fn call_id<'b>(&self, id: &'b str) -> Cow<'b, str> {
-        let is_limited = self.vendor.is_strict() || self.quirks.short_call_ids;
-        if is_limited { shorten_id(id, MAX_CALL_ID_LENGTH) } else { id.into() }
+        let id = self.ids.add(&call.id);
+        self.unanswered.push(UnansweredCall { given: &call.id, id: id.clone() });
+        RequestToolCall { id, r#type: "function", function }
     }
 }
 

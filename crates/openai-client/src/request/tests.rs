@@ -127,13 +127,15 @@ fn each_call_has_its_result_and_each_result_its_call() {
     ]);
     let sent = sent_to(Vendor::Other, "m", json!({"model": "m", "messages": messages}));
     let no_result =
-        json!({"role": "tool", "tool_call_id": "1", "content": "(There is no result.)"});
+        json!({"role": "tool", "tool_call_id": "1_2", "content": "(There is no result.)"});
+    let mut second = messages[2].clone();
+    second["tool_calls"][0]["id"] = "1_2".into();
     let told = json!([{"type": "text", "text": "[The tool has shown this:]"}, {"type": "text", "text": "late"}, {"type": "text", "text": "and?"}]);
     assert_eq!(
         sent["messages"],
         json!([
             messages[0], {"role": "tool", "tool_call_id": "1", "content": ""},
-            messages[2], no_result, {"role": "user", "content": "stop"},
+            second, no_result, {"role": "user", "content": "stop"},
             {"role": "user", "content": told},
         ])
     );
