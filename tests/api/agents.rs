@@ -2,6 +2,7 @@
 //! older clients by chats and completions.
 
 mod schemas;
+mod stop_sequences;
 
 use crate::{
     bedrock::{emulator, host, sent_bodies},

@@ -42,6 +42,12 @@ async fn rig_of(builder: Builder, valves: Value) -> Rig {
     Rig { server, host }
 }
 
+/// A server that is asked as any vendor's is, and a host before it.
+pub async fn server_and_host() -> (Server, TestHost) {
+    let Rig { server, host } = rig(json!({})).await;
+    (server, host)
+}
+
 /// A host with this upstream, under these valves.
 async fn host(url: &str, valves: Value) -> TestHost {
     start_host(Builder::new(), url, valves).await

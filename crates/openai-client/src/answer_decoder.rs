@@ -9,7 +9,7 @@ use crate::{
     sse::SseEvent,
     tool_calls::{TooManyCallsError, ToolCallAssembler},
 };
-use pipe_sdk::{Chunk, Citation, FinishReason, Picture, TokenLogprob, Usage};
+use pipe_sdk::{Chunk, Citation, FinishReason, Picture, STOP_SEQUENCE_FACT, TokenLogprob, Usage};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use std::collections::VecDeque;
@@ -24,6 +24,10 @@ pub(crate) struct AnswerDecoder {
     /// `true` if the reasoning arrives as a text of its own.
     has_reasoning_text: bool,
     finish: Option<FinishReason>,
+    /// The stop sequences that the server was sent.
+    stop_sequences: Vec<String>,
+    /// The one at which the answer has ended, if the server says so.
+    stop_sequence: Option<String>,
     /// The last usage; some servers send a growing one with each chunk.
     usage: Option<Usage>,
     service_tier: Option<String>,
@@ -38,12 +42,17 @@ const MAX_TIER_LENGTH: usize = 64;
 const MAX_SOURCES: usize = 100;
 
 impl AnswerDecoder {
+    /// Creates a decoder of the answer to a chat with these stop sequences.
+    pub fn with_stop_sequences(stop_sequences: &[String]) -> Self {
+        Self { stop_sequences: stop_sequences.to_vec(), ..Self::default() }
+    }
+
     /// Decodes a whole completion into all its chunks.
-    pub fn decode_whole(json: &str) -> Result<Vec<Chunk>, OpenAiError> {
-        let mut decoder = Self::default();
+    pub fn decode_whole(mut self, json: &str) -> Result<Vec<Chunk>, OpenAiError> {
+        let decoder = &mut self;
         decoder.decode_completion(json)?;
         decoder.finish()?;
-        Ok(decoder.chunks.into())
+        Ok(self.chunks.into())
     }
 
     /// Returns the number of buffered chunks.
@@ -117,6 +126,8 @@ impl AnswerDecoder {
         }
         if let Some(reason) = to_text(choice.finish_reason) {
             self.finish = Some(parse_finish_reason(&reason)?);
+            let sequence = to_text(choice.stop_reason).or_else(|| to_text(choice.matched_stop));
+            self.stop_sequence = sequence.filter(|text| self.stop_sequences.contains(text));
         }
         Ok(())
     }
@@ -234,6 +245,11 @@ impl AnswerDecoder {
         let calls_tools = self.tool_calls.has_calls() && finish == FinishReason::Stop;
         self.tool_calls.finish(&mut emit);
         self.sources.drain(..).map(Chunk::Citation).for_each(&mut emit);
+        let sequence = self.stop_sequence.take();
+        sequence
+            .map(|text| Chunk::Fact(STOP_SEQUENCE_FACT, text.into()))
+            .into_iter()
+            .for_each(&mut emit);
         emit(Chunk::Finish(if calls_tools { FinishReason::ToolCalls } else { finish }));
         if let Some(tier) = self.service_tier.take() {
             emit(Chunk::Fact("service_tier", tier.into()));

@@ -124,15 +124,17 @@ impl StartedAnswer {
     /// Reads a response until the answer has started, or to its end if it comes in one piece.
     ///
     /// The content type decides, not what was asked for: some servers stream always, others never.
-    /// `secrets` are removed from the errors of the server.
+    /// `secrets` are removed from the errors of the server; `stop_sequences` are those of the chat.
     pub async fn read(
         response: reqwest::Response,
         idle_timeout: Duration,
         secrets: Arc<[String]>,
+        stop_sequences: &[String],
     ) -> Result<Self, OpenAiError> {
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let format = Format::from_content_type(content_type.unwrap_or_default());
         let mut body = ResponseBody::new(response.into(), idle_timeout);
+        let decoder = AnswerDecoder::with_stop_sequences(stop_sequences);
         let (format, first) = match format {
             Some(format) => (format, Bytes::new()),
             None => detect_format(&mut body).await?,
@@ -141,11 +143,11 @@ impl StartedAnswer {
             Format::Html => Err(OpenAiError::HtmlPage),
             Format::Json => {
                 let json = body.read_to_end(first, MAX_JSON_BYTES).await?;
-                let chunks = AnswerDecoder::decode_whole(&decode_utf8(&json));
+                let chunks = decoder.decode_whole(&decode_utf8(&json));
                 chunks.map(Self::Whole).map_err(|error| error.redact(&secrets))
             }
             Format::Sse => {
-                let mut stream = AnswerStream::new(body, secrets);
+                let mut stream = AnswerStream::new(body, decoder, secrets);
                 stream.events.push(&first);
                 stream.start().await?;
                 Ok(Self::Stream(Box::new(stream)))
@@ -155,9 +157,8 @@ impl StartedAnswer {
 }
 
 impl AnswerStream {
-    fn new(body: ResponseBody, secrets: Arc<[String]>) -> Self {
-        let (events, decoder) = Default::default();
-        Self { body: Some(body), events, decoder, size: 0, secrets }
+    fn new(body: ResponseBody, decoder: AnswerDecoder, secrets: Arc<[String]>) -> Self {
+        Self { body: Some(body), events: SseDecoder::default(), decoder, size: 0, secrets }
     }
 
     async fn start(&mut self) -> Result<(), OpenAiError> {

@@ -40,6 +40,12 @@ pub(crate) struct Choice<'a> {
     pub message: Option<Delta<'a>>,
     #[serde(borrow)]
     pub finish_reason: Option<&'a RawValue>,
+    /// The stop sequence at which the answer has ended, or the number of a token (vLLM).
+    #[serde(borrow)]
+    pub stop_reason: Option<&'a RawValue>,
+    /// The same (SGLang).
+    #[serde(borrow)]
+    pub matched_stop: Option<&'a RawValue>,
     #[serde(borrow)]
     pub logprobs: Option<&'a RawValue>,
 }

@@ -57,7 +57,7 @@ fn parse_response(json: &[u8]) -> Result<Vec<Chunk>, OpenAiError> {
         serde_json::from_slice(json).unwrap_or_else(|_| String::from_utf8_lossy(json).into());
     let value = value.as_array().and_then(|list| list.first()).unwrap_or(&value);
     if !value["choices"].is_null() {
-        return AnswerDecoder::decode_whole(&value.to_string());
+        return AnswerDecoder::default().decode_whole(&value.to_string());
     }
     let text = TEXT_POINTERS.iter().find_map(|pointer| value.pointer(pointer)?.as_str());
     if let Some(text) = text.or_else(|| value.as_str()) {

@@ -190,12 +190,12 @@ impl Server {
             match delivery {
                 Delivery::Stream => {
                     let response = self.send(attempt, request).await?;
-                    Box::pin(StartedAnswer::read(response, idle_timeout, secrets)).await
+                    Box::pin(StartedAnswer::read(response, idle_timeout, secrets, &body.stop)).await
                 }
                 Delivery::Whole => {
                     let response = timeout_at(deadline, self.execute(request)).await;
                     let response = response.map_err(|_| OpenAiError::FirstByteTimeout)??;
-                    Box::pin(StartedAnswer::read(response, idle_timeout, secrets)).await
+                    Box::pin(StartedAnswer::read(response, idle_timeout, secrets, &body.stop)).await
                 }
             }
         };

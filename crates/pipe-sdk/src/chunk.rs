@@ -8,6 +8,7 @@ mod token_logprob;
 
 pub use detail::{Citation, ReasoningDetail, ReasoningKind};
 pub use fold::Answer;
+pub use stop_sequences::STOP_SEQUENCE_FACT;
 pub use token_logprob::{TokenLogprob, TopLogprob};
 
 use crate::{Picture, Result, Side};

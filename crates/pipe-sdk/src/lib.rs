@@ -97,7 +97,7 @@ pub use call::{Call, ChatRef, Hints, ResponseRef, User};
 pub use call_context::{CallContext, CallerId, Side};
 pub use chunk::{
     Answer, Chunk, ChunkStream, Citation, Event, FinishReason, ReasoningDetail, ReasoningKind,
-    TokenLogprob, ToolCallDelta, TopLogprob, Usage,
+    STOP_SEQUENCE_FACT, TokenLogprob, ToolCallDelta, TopLogprob, Usage,
 };
 pub use context_length::is_context_overflow;
 pub use conversation::{

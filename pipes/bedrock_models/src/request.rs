@@ -26,7 +26,7 @@ mod service;
 mod target;
 mod tools;
 
-pub use additional_fields::{THINKING_TOKENS_PATH, is_client_field};
+pub use additional_fields::{STOP_SEQUENCE_PATH, THINKING_TOKENS_PATH, is_client_field};
 pub use media::image_from_data_url;
 pub use parts::CLAUDE_REASONING_FORMAT;
 pub use target::{Inputs, Target};
@@ -86,6 +86,8 @@ pub struct ResponseOptions {
     pub reduced_max_tokens: Option<u32>,
     /// The stop sequences that the model does not accept: the answer is cut here.
     pub unsent_stop_sequences: Vec<String>,
+    /// The stop sequence that was sent, if it was the only one.
+    pub only_stop_sequence: Option<String>,
 }
 
 /// The tool calls that reach the client.
@@ -182,11 +184,17 @@ fn assemble<'a>(input: &ChatInput<'a>) -> Result<RequestParts<'a>> {
     let reduced_max_tokens =
         inference::reduced_max_tokens(body, &family).filter(|_| inference_config.is_some());
     let signed_reasoning = family.signed_reasoning;
+    let stops = inference_config.as_ref().map_or(&[][..], |config| &config.stop_sequences);
+    let only_stop_sequence = match stops {
+        [only] => Some((*only).to_owned()),
+        _ => None,
+    };
     let body = ConverseBody {
-        inference_config,
         additional_model_response_field_paths: additional_fields::response_paths(
             signed_reasoning && reasoning.is_on,
+            target.is_claude() && stops.len() > 1,
         ),
+        inference_config,
         additional_model_request_fields: additional_fields::request_fields(
             input,
             reasoning,
@@ -208,6 +216,7 @@ fn assemble<'a>(input: &ChatInput<'a>) -> Result<RequestParts<'a>> {
         text_tools,
         reduced_max_tokens,
         unsent_stop_sequences,
+        only_stop_sequence,
     };
     Ok(RequestParts { body, is_streamed, response_options })
 }

@@ -2,7 +2,9 @@
 //! it.
 
 use crate::http::answer::{ResponseHead, ended_early};
-use pipe_sdk::{Answer, Citation, FinishReason, PipeError, ReasoningKind, ToolCall, Usage};
+use pipe_sdk::{
+    Answer, Citation, FinishReason, PipeError, ReasoningKind, STOP_SEQUENCE_FACT, ToolCall, Usage,
+};
 use serde_json::{Value, json};
 
 /// The fact in which a pipe names the stop reason in the model's own word.
@@ -11,10 +13,12 @@ pub const STOP_REASON_FACT: &str = "x_bedrock_stop_reason";
 /// Returns a complete answer as one object.
 pub fn message_object(head: &ResponseHead, answer: &Answer) -> Result<Value, PipeError> {
     let finish = answer.finish.ok_or_else(ended_early)?;
-    let own = answer.facts.get(STOP_REASON_FACT).and_then(Value::as_str);
+    let [own, stop_sequence] = [STOP_REASON_FACT, STOP_SEQUENCE_FACT]
+        .map(|name| answer.facts.get(name).and_then(Value::as_str));
     let mut message = empty_message(head);
     message["content"] = content_blocks(answer).into();
-    message["stop_reason"] = stop_reason(finish, own).into();
+    message["stop_reason"] = stop_reason(finish, own, stop_sequence).into();
+    message["stop_sequence"] = stop_sequence.into();
     message["usage"] = usage_object(&answer.usage.unwrap_or_default());
     Ok(message)
 }
@@ -70,11 +74,17 @@ fn tool_use_block(ToolCall { id, function, .. }: &ToolCall) -> Value {
     json!({"type": "tool_use", "id": id, "name": function.name, "input": input})
 }
 
-/// Returns Anthropic's word for the reason why the answer ends; the model's own word is more
-/// precise for stop sequences.
-pub fn stop_reason(finish: FinishReason, own: Option<&str>) -> &'static str {
+/// Returns Anthropic's word for the reason why the answer ends; the model's own word, and the stop
+/// sequence that was met, are more precise than OpenAI's.
+pub fn stop_reason(
+    finish: FinishReason,
+    own: Option<&str>,
+    stop_sequence: Option<&str>,
+) -> &'static str {
     match finish {
-        FinishReason::Stop if own == Some("stop_sequence") => "stop_sequence",
+        FinishReason::Stop if own == Some("stop_sequence") || stop_sequence.is_some() => {
+            "stop_sequence"
+        }
         FinishReason::Stop => "end_turn",
         FinishReason::Length => "max_tokens",
         FinishReason::ToolCalls => "tool_use",

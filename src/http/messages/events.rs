@@ -8,7 +8,7 @@ use super::{
 };
 use crate::http::{Error, answer::ResponseHead, sse_body::FrameWriter};
 use actix_web::web::{BufMut, BytesMut};
-use pipe_sdk::{Chunk, ReasoningKind, ToolCallDelta, Usage};
+use pipe_sdk::{Chunk, ReasoningKind, STOP_SEQUENCE_FACT, ToolCallDelta, Usage};
 use serde::{Serialize, de::IgnoredAny};
 use serde_json::{Value, json};
 
@@ -26,6 +26,8 @@ pub struct EventWriter {
     waiting_calls: Vec<ToolCallDelta>,
     /// The stop reason in the model's own word.
     own_reason: Option<String>,
+    /// The stop sequence at which the answer has ended.
+    stop_sequence: Option<String>,
     stop_reason: Option<&'static str>,
     usage: Usage,
 }
@@ -49,6 +51,7 @@ impl EventWriter {
             calls: 0,
             waiting_calls: Vec::new(),
             own_reason: None,
+            stop_sequence: None,
             stop_reason: None,
             usage: Usage::default(),
         }
@@ -90,9 +93,13 @@ impl FrameWriter for EventWriter {
             Chunk::Fact(STOP_REASON_FACT, word) => {
                 self.own_reason = word.as_str().map(String::from);
             }
+            Chunk::Fact(STOP_SEQUENCE_FACT, text) => {
+                self.stop_sequence = text.as_str().map(String::from);
+            }
             Chunk::Finish(finish) => {
                 self.close_block();
-                self.stop_reason = Some(stop_reason(*finish, self.own_reason.as_deref()));
+                let [own, sequence] = [&self.own_reason, &self.stop_sequence].map(Option::as_deref);
+                self.stop_reason = Some(stop_reason(*finish, own, sequence));
             }
             Chunk::Usage(usage) => self.usage = *usage,
             _ => {}
@@ -109,7 +116,7 @@ impl FrameWriter for EventWriter {
 
     /// Writes the end: the usage arrives after the finish reason, so both wait for it.
     fn done(&mut self) {
-        let delta = json!({"stop_reason": self.stop_reason, "stop_sequence": null});
+        let delta = json!({"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence});
         let usage = usage_object(&self.usage);
         let end = json!({"type": "message_delta", "delta": delta, "usage": usage});
         self.write_event("message_delta", &end);

@@ -263,7 +263,7 @@ fn a_whole_answer_says_the_same_as_a_streamed_one() {
     let message =
         json!({"role": "assistant", "content": "a", "reasoning": "hm", "tool_calls": [call]});
     let whole = json!({"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}], "usage": {"prompt_tokens": 1, "completion_tokens": 2}, "service_tier": "flex"});
-    let answer = fold(AnswerDecoder::decode_whole(&whole.to_string()).unwrap());
+    let answer = fold(AnswerDecoder::default().decode_whole(&whole.to_string()).unwrap());
     assert_eq!((answer.content.as_str(), answer.reasoning.as_str()), ("a", "hm"));
     assert_eq!((answer.tool_calls.len(), answer.finish), (1, Some(FinishReason::ToolCalls)));
     assert_eq!(answer.facts["service_tier"], "flex");

@@ -3,7 +3,12 @@
 use super::{Chunk, ChunkStream, FinishReason};
 use crate::Result;
 use futures_util::{FutureExt, StreamExt, stream};
+use serde_json::Value;
 use std::{collections::VecDeque, mem};
+
+/// The name of the fact that says at which stop sequence an answer has ended; it comes before the
+/// finish reason, where the upstream or the host knows it.
+pub const STOP_SEQUENCE_FACT: &str = "x_stop_sequence";
 
 impl ChunkStream {
     /// Returns the same answer up to the first of these texts in its content, without that text.
@@ -72,9 +77,13 @@ impl Cutter {
             }
         };
         self.held.push_str(&text);
-        if let Some(end) = self.sequences.iter().filter_map(|text| self.held.find(text)).min() {
+        let found = self.sequences.iter().filter_map(|text| Some((self.held.find(text)?, text)));
+        // Of two that begin at the same place the shorter one is whole first.
+        if let Some((end, sequence)) = found.min_by_key(|(at, text)| (*at, text.len())) {
+            let sequence = Value::from(sequence.as_str());
             self.held.truncate(end);
             self.flush();
+            self.ready.push_back(Ok(Chunk::Fact(STOP_SEQUENCE_FACT, sequence)));
             self.ready.push_back(Ok(Chunk::Finish(FinishReason::Stop)));
             return true;
         }
@@ -107,11 +116,12 @@ impl Cutter {
 }
 
 /// Returns the usage and the facts of an answer that are there already: those of an answer that
-/// came in one piece.
+/// came in one piece. Where that would have ended is no longer true.
 fn take_totals(mut chunks: ChunkStream) -> Vec<Chunk> {
     let mut totals = Vec::new();
     while let Some(Some(Ok(chunk))) = chunks.next().now_or_never() {
-        if matches!(chunk, Chunk::Usage(_) | Chunk::Fact(..)) {
+        let is_end = matches!(chunk, Chunk::Fact(STOP_SEQUENCE_FACT, _));
+        if matches!(chunk, Chunk::Usage(_) | Chunk::Fact(..)) && !is_end {
             totals.push(chunk);
         }
     }
@@ -161,8 +171,12 @@ mod tests {
         let chunks = [Chunk::Content("aEND".into()), Chunk::Content("b".into()), usage.clone()];
         let chunks = ChunkStream::from_chunks(chunks).with_stop_sequences(sequences);
         let chunks: Vec<_> = chunks.map(Result::unwrap).collect().await;
-        let end = Chunk::Finish(FinishReason::Stop);
-        assert_eq!(chunks, [Chunk::Content("a".into()), end, usage]);
+        let end = [
+            Chunk::Fact(STOP_SEQUENCE_FACT, "END".into()),
+            Chunk::Finish(FinishReason::Stop),
+            usage,
+        ];
+        assert_eq!(chunks, [&[Chunk::Content("a".into())], &end[..]].concat());
     }
 
     proptest! {

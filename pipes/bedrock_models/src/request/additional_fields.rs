@@ -11,9 +11,15 @@ use serde_json::{Map, Value, json};
 /// The path at which Claude reports the tokens of its reasoning.
 pub const THINKING_TOKENS_PATH: &str = "/usage/output_tokens_details";
 
-/// Returns the paths of fields of the model's own answer that are requested beside Converse's.
-pub fn response_paths(counted: bool) -> Vec<&'static str> {
-    counted.then_some(THINKING_TOKENS_PATH).into_iter().collect()
+/// The path at which Claude reports the stop sequence at which its answer has ended.
+pub const STOP_SEQUENCE_PATH: &str = "/stop_sequence";
+
+/// Returns the paths of fields of the model's own answer that are requested beside Converse's:
+/// `counted` if its reasoning is counted, `several_stops` if there are several texts that may have
+/// ended it.
+pub fn response_paths(counted: bool, several_stops: bool) -> Vec<&'static str> {
+    let paths = [(counted, THINKING_TOKENS_PATH), (several_stops, STOP_SEQUENCE_PATH)];
+    paths.into_iter().filter_map(|(is_requested, path)| is_requested.then_some(path)).collect()
 }
 
 /// Returns the model's own fields for this chat. `single_tool_call` is there if the model is to

@@ -11,13 +11,16 @@ use super::{
 };
 use crate::{
     error::BedrockError,
-    request::{AnswerShape, CLAUDE_REASONING_FORMAT, ResponseOptions, ToolCallFilter},
+    request::{
+        AnswerShape, CLAUDE_REASONING_FORMAT, ResponseOptions, STOP_SEQUENCE_PATH, ToolCallFilter,
+    },
     valves::ReasoningOutput,
 };
 use aws_smithy_types::base64;
 use bedrock_runtime::{Frame, MessageType, SendError, ServiceError};
 use pipe_sdk::{
-    Chunk, Citation, FinishReason, ReasoningDetail, ReasoningKind, ToolCallDelta, Usage,
+    Chunk, Citation, FinishReason, ReasoningDetail, ReasoningKind, STOP_SEQUENCE_FACT,
+    ToolCallDelta, Usage,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -330,6 +333,13 @@ impl EventHandler {
             }
             _ => FinishReason::Stop,
         };
+        if stop_reason == "stop_sequence" {
+            let told = own.as_ref().and_then(|own| own.pointer(STOP_SEQUENCE_PATH)?.as_str());
+            let only = self.options.only_stop_sequence.as_deref();
+            if let Some(sequence) = told.or(only) {
+                self.buffer.push_chunk(Chunk::Fact(STOP_SEQUENCE_FACT, sequence.into()));
+            }
+        }
         if !KNOWN_STOP_REASONS.contains(&stop_reason.as_str()) {
             self.buffer.push_chunk(Chunk::Fact("x_bedrock_stop_reason", stop_reason.into()));
         }
