@@ -5,6 +5,7 @@ mod answer;
 mod anthropic;
 mod anthropic_tools;
 mod api_dialect;
+mod attribution;
 mod auth;
 mod bad_keys;
 mod bodies;

@@ -283,13 +283,42 @@ async fn what_claude_code_says_of_itself_goes_no_further() {
     for system in [
         json!([{"type": "text", "text": attribution}, {"type": "text", "text": "Be kind."}]),
         json!(format!("{attribution}\nBe kind.")),
+        json!([{"type": "text", "text": format!("  {attribution}")}, {"type": "text", "text": "Be kind."}]),
+        json!([{"type": "text", "text": format!("Be kind.\n{attribution}\n")}]),
     ] {
         let (sent, _) = ask_and_record(&emulator, &host, json!({"system": system})).await;
         assert_eq!(sent["system"][0]["text"], "Be kind.", "{sent}");
         assert!(!sent.to_string().contains("billing"), "{sent}");
     }
-    let (sent, _) = ask_and_record(&emulator, &host, json!({"system": attribution})).await;
-    assert_eq!(sent.get("system"), None);
+    let (only, _) = told(&emulator, &host, json!({"system": attribution})).await;
+    assert_eq!(only.get("system"), None);
+    // Other programs send it on by other APIs.
+    let instructions = format!("{attribution}\nBe kind.");
+    for (path, fields) in [
+        (
+            "/chat/completions",
+            json!({"messages": [{"role": "system", "content": instructions}, {"role": "user", "content": "hi"}]}),
+        ),
+        (
+            "/chat/completions",
+            json!({"messages": [{"role": "developer", "content": [{"type": "text", "text": attribution}, {"type": "text", "text": "Be kind."}]}, {"role": "user", "content": "hi"}]}),
+        ),
+        (
+            "/chat/completions",
+            json!({"system": instructions, "messages": [{"role": "user", "content": "hi"}]}),
+        ),
+        ("/responses", json!({"instructions": instructions, "input": "hi"})),
+        (
+            "/responses",
+            json!({"input": [{"role": "developer", "content": attribution}, {"role": "developer", "content": "Be kind."}, {"role": "user", "content": "hi"}]}),
+        ),
+    ] {
+        let answered = host.post(path, &with(json!({"model": CLAUDE}), fields)).await;
+        assert_eq!(answered.status, 200, "{}", answered.text);
+        let sent = sent(&emulator).pop().unwrap();
+        assert_eq!(sent["system"][0]["text"], "Be kind.", "{sent}");
+        assert!(!sent.to_string().contains("billing"), "{sent}");
+    }
 }
 
 #[actix_web::test]

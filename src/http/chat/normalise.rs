@@ -3,6 +3,7 @@
 
 use crate::http::{
     anthropic_tools::{AnthropicTool, is_server_tool},
+    attribution::{strip_attribution, without_attribution},
     client_tools::{ClientTool, ClientTools, ToolKind, custom_function},
 };
 use pipe_sdk::{
@@ -52,7 +53,9 @@ pub fn normalise(body: &mut Body) -> Normalisation {
     convert_tool_choice(body, &normalised.tools);
     let mut messages = Vec::with_capacity(body.messages.len());
     for (place, message) in std::mem::take(&mut body.messages).into_iter().enumerate() {
-        split_message(message, &mut messages);
+        if let Some(message) = without_attribution(message) {
+            split_message(message, &mut messages);
+        }
         normalised.messages.resize(messages.len(), place);
     }
     body.messages = messages;
@@ -67,7 +70,7 @@ pub fn normalise(body: &mut Body) -> Normalisation {
 
 /// Returns the instructions that stand beside the messages, unless they stand among them too.
 fn instructions(system: &Value, messages: &[Message]) -> Option<Message> {
-    let text = text_of_part(system).filter(|text| !text.trim().is_empty())?;
+    let text = strip_attribution(text_of_part(system)?).filter(|text| !text.trim().is_empty())?;
     let is_there = |message: &Message| {
         matches!(message.role, Role::System | Role::Developer) && message.text().contains(&text)
     };

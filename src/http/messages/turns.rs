@@ -6,7 +6,7 @@ use super::{
     field_paths::FieldPaths,
     source,
 };
-use crate::http::field_error::field_error;
+use crate::http::{attribution::strip_attribution, field_error::field_error};
 use pipe_sdk::{self as sdk, FunctionCall, Message, Part, PipeError, Role, ToolCall};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
@@ -60,8 +60,7 @@ impl Conversation {
     pub fn add_instructions(&mut self, content: Content, field: &str) -> Result<(), PipeError> {
         let blocks = match content {
             Content::Text(text) => {
-                let text = strip_attribution(text);
-                if !text.is_empty() {
+                if let Some(text) = strip_attribution(text).filter(|text| !text.is_empty()) {
                     self.push(Message::new(Role::System, text), Vec::new());
                 }
                 return Ok(());
@@ -83,11 +82,8 @@ impl Conversation {
                 }
             };
             if let Part::Text { text, .. } = &mut part {
-                let is_attributed = text.starts_with(ATTRIBUTION_HEADER);
-                *text = strip_attribution(std::mem::take(text));
-                if is_attributed && text.is_empty() {
-                    continue;
-                }
+                let Some(rest) = strip_attribution(std::mem::take(text)) else { continue };
+                *text = rest;
             }
             parts.push(part);
             kept.push(field);
@@ -142,18 +138,6 @@ impl Conversation {
 
 fn block_fields(field: &str, blocks: usize) -> impl Iterator<Item = String> {
     (0..blocks).map(move |place| format!("{field}[{place}]"))
-}
-
-/// The prefix of the line in which Claude Code tells Anthropic who pays. Bedrock refuses it, and it
-/// differs in every request, so that no cached prompt would be found again.
-const ATTRIBUTION_HEADER: &str = "x-anthropic-billing-header";
-
-/// Returns these instructions without the attribution line.
-fn strip_attribution(text: String) -> String {
-    if !text.starts_with(ATTRIBUTION_HEADER) {
-        return text;
-    }
-    text.split_once('\n').map_or_else(String::new, |(_, rest)| rest.trim_start().to_owned())
 }
 
 impl TurnContent {

@@ -11,6 +11,7 @@ use super::{
     tools::{ConvertedTools, FlatTool},
 };
 use crate::http::{
+    attribution::without_attribution,
     client_tools::{BuiltinTool, ToolKind, custom_arguments},
     field_error::field_error,
 };
@@ -100,7 +101,9 @@ impl InputItem {
                     append_content(self.assistant_message(messages), content);
                 } else {
                     let message = Message { content: Some(content), ..empty_message(role) };
-                    messages.push((format!("{}.content", self.field), message));
+                    let message = without_attribution(message);
+                    let field = format!("{}.content", self.field);
+                    messages.extend(message.map(|message| (field, message)));
                 }
             }
             "function_call" => {

@@ -5,7 +5,9 @@ use super::{
     input::{self, Conversation},
     tools::{ConvertedTools, FlatTool},
 };
-use crate::http::{client_tools::ClientTools, field_error::field_error};
+use crate::http::{
+    attribution::strip_attribution, client_tools::ClientTools, field_error::field_error,
+};
 use pipe_sdk::{Body, Message, ResponseRef, Result, Role};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -155,6 +157,7 @@ impl Request {
         if let Some(effort) = effort.filter(|effort| !effort.is_null()) {
             rest.insert("reasoning_effort".into(), effort);
         }
+        let instructions = instructions.and_then(strip_attribution);
         let instructions = instructions.filter(|text| !text.is_empty());
         let leading =
             instructions.map(|text| ("instructions".into(), Message::new(Role::System, text)));
