@@ -3,6 +3,7 @@
 use super::field_error::field_error;
 use pipe_sdk::{Body, Result, Tool};
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 
 const RULE: &str = "must be `none`, `auto`, `required`, or an object that names a tool";
 
@@ -39,11 +40,26 @@ fn check_object(body: &Body, field: &str, choice: &Map<String, Value>) -> Result
         return if is_there { Ok(()) } else { Err(field_error(&place, rule)) };
     }
     match choice.get("type").and_then(Value::as_str) {
-        Some("allowed_tools") => check_mode(body, field, "required"),
+        Some("allowed_tools") => check_allowed_tools(body, field, choice),
         Some("function" | "tool") => Err(field_error(&place, "name the tool")),
         Some(mode) => check_mode(body, field, mode),
         None => Err(field_error(field, RULE)),
     }
+}
+
+fn check_allowed_tools(body: &Body, field: &str, choice: &Map<String, Value>) -> Result<()> {
+    check_mode(body, field, "required")?;
+    let field = format!("{field}.allowed_tools");
+    let within = choice.get("allowed_tools");
+    let tools = within.and_then(|within| within.get("tools")).and_then(Value::as_array);
+    let tools = tools.ok_or_else(|| field_error(&field, "name the tools in `tools`"))?;
+    let offered: HashSet<&str> = tool_names(body).collect();
+    let is_there =
+        |tool: &Value| tool["function"]["name"].as_str().is_some_and(|name| offered.contains(name));
+    if !tools.iter().any(is_there) {
+        return Err(field_error(&field, "none of them is in `tools`"));
+    }
+    Ok(())
 }
 
 fn has_tools(body: &Body) -> bool {

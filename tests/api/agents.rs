@@ -1,6 +1,7 @@
 //! The requests of coding agents: Codex by the Responses API, Claude Code by Messages, Cursor and
 //! older clients by chats and completions.
 
+mod chats;
 mod schemas;
 mod stop_sequences;
 

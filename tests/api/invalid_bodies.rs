@@ -213,6 +213,11 @@ async fn in_chats() {
             "tool_choice.name",
             "name the tool",
         ),
+        (
+            json!({"tools": [tool("f")], "tool_choice": {"type": "function", "name": "g"}}),
+            "tool_choice.name",
+            "not in `tools`",
+        ),
         (json!({"functions": 5}), "functions", "must be a list of functions"),
         (json!({"function_call": {"name": "f"}}), "function_call.name", "not in `tools`"),
         (json!({"parallel_tool_calls": "x"}), "parallel_tool_calls", "must be true or false"),

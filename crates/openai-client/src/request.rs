@@ -110,6 +110,21 @@ const HOST_FIELDS: &[&str] = &[
     "variables",
 ];
 
+/// The fields of Anthropic's API, which OpenAI refuses.
+const ANTHROPIC_FIELDS: &[&str] = &[
+    "anthropic_beta",
+    "anthropic_version",
+    "betas",
+    "container",
+    "context_management",
+    "inference_geo",
+    "mcp_servers",
+    "output_config",
+    "speed",
+    "thinking",
+    "top_k",
+];
+
 /// The delivery of an answer: streamed or in one piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
@@ -200,12 +215,14 @@ impl<'a> ExtraFields<'a> {
             "parallel_tool_calls" if !has_tools => false,
             // It is refused without probabilities.
             "top_logprobs" if rest.get("logprobs").is_none_or(|asked| *asked != true) => false,
-            // Fields of Anthropic's API.
-            "thinking" | "top_k" if vendor.is_strict() => false,
+            name if vendor.is_strict() && ANTHROPIC_FIELDS.contains(&name) => false,
             name => !HOST_FIELDS.contains(&name) && quirks.accepts_field(name),
         };
-        let sent = rest.iter().filter(|(name, value)| is_sent(name) && !value.is_null());
-        Self(sent.collect())
+        // Clients of other gateways put some of the fields into an object of their own.
+        let within = rest.get("extra_body").and_then(Value::as_object).into_iter().flatten();
+        let within = within.filter(|(name, _)| !rest.contains_key(*name));
+        let fields = rest.iter().filter(|(name, _)| *name != "extra_body").chain(within);
+        Self(fields.filter(|(name, value)| is_sent(name) && !value.is_null()).collect())
     }
 
     fn select(rest: &'a Map<String, Value>, names: &[&[&str]]) -> Self {

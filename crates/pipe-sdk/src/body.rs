@@ -267,7 +267,10 @@ pub struct Tool {
 }
 
 /// A function that the model may call.
+///
+/// Some clients name the schema of its arguments as Anthropic or MCP do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "lenient::FunctionTool")]
 pub struct FunctionTool {
     /// Its name.
     pub name: String,

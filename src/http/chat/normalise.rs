@@ -16,6 +16,8 @@ use serde_json::{Map, Value, json, value::to_raw_value};
 pub struct Normalisation {
     /// The tools as the client knows them.
     pub tools: ClientTools,
+    /// `true` if the choice of a tool names it beside its type.
+    flat_choice: bool,
     /// The original place of each message.
     messages: Vec<usize>,
     /// The original place of each tool, and the field of its schema where that stood beside its
@@ -29,6 +31,9 @@ impl Normalisation {
     pub fn original_field(&self, field: &str) -> Option<String> {
         if let Some((place, rest)) = within(field, "messages[") {
             return Some(format!("messages[{}]{rest}", self.messages.get(place)?));
+        }
+        if self.flat_choice && field == "tool_choice.function.name" {
+            return Some("tool_choice.name".into());
         }
         let (place, rest) = within(field, "tools[")?;
         let (origin, schema) = self.tool_origins.get(place)?;
@@ -50,7 +55,10 @@ fn within<'a>(field: &'a str, list: &str) -> Option<(usize, &'a str)> {
 pub fn normalise(body: &mut Body) -> Normalisation {
     let mut normalised = Normalisation::default();
     convert_tools(body, &mut normalised);
+    let choice = body.tool_choice.as_ref();
+    normalised.flat_choice = choice.is_some_and(|choice| choice.get("name").is_some());
     convert_tool_choice(body, &normalised.tools);
+    convert_stop_sequences(body);
     let mut messages = Vec::with_capacity(body.messages.len());
     for (place, message) in std::mem::take(&mut body.messages).into_iter().enumerate() {
         if let Some(message) = without_attribution(message) {
@@ -77,10 +85,28 @@ fn instructions(system: &Value, messages: &[Message]) -> Option<Message> {
     (!messages.iter().any(is_there)).then(|| Message::new(Role::System, text))
 }
 
+/// The fields of a tool in which clients put its schema, where they do not use OpenAI's form.
+const SCHEMA_FIELDS: [&str; 3] = ["input_schema", "parameters", "inputSchema"];
+
+/// Takes Anthropic's stop sequences for OpenAI's.
+fn convert_stop_sequences(body: &mut Body) {
+    let given = body.rest.shift_remove("stop_sequences");
+    if !body.stop.is_empty() {
+        return;
+    }
+    body.stop = match given {
+        Some(Value::String(text)) => vec![text],
+        Some(Value::Array(texts)) => {
+            texts.into_iter().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+        }
+        _ => Vec::new(),
+    };
+}
+
 fn convert_tools(body: &mut Body, normalised: &mut Normalisation) {
     for (place, tool) in std::mem::take(&mut body.tools).into_iter().enumerate() {
         let beside = tool.function.is_none();
-        let schema = ["input_schema", "parameters"].into_iter();
+        let schema = SCHEMA_FIELDS.into_iter();
         let schema = schema.filter(|_| beside).find(|name| tool.rest.contains_key(*name));
         if let Some(tool) = convert_tool(tool, &mut normalised.tools) {
             body.tools.push(tool);
@@ -103,7 +129,7 @@ fn convert_tool(tool: Tool, tools: &mut ClientTools) -> Option<Tool> {
         tools.add_note(format!("left out a tool of type {kind}: it runs only at Anthropic's"));
         return None;
     }
-    let has_schema = ["input_schema", "parameters"].iter().any(|name| rest.contains_key(*name));
+    let has_schema = SCHEMA_FIELDS.iter().any(|name| rest.contains_key(*name));
     let within = rest.get("custom").and_then(Value::as_object).cloned();
     let text = |fields: &Map<String, Value>, name: &str| {
         fields.get(name).and_then(Value::as_str).map(str::to_owned)
@@ -119,10 +145,16 @@ fn convert_tool(tool: Tool, tools: &mut ClientTools) -> Option<Tool> {
         return Some(Tool { kind: "function".into(), function: Some(function), rest: Map::new() });
     }
     let name = text(&rest, "name").filter(|name| !name.trim().is_empty());
+    if kind == "function" && name.is_none() && !has_schema && !rest.contains_key("name") {
+        // As Gemini's `{"googleSearch": {}}`.
+        let fields: Vec<_> = rest.keys().map(String::as_str).collect();
+        tools.add_note(format!("left out a tool without a name: {}", fields.join(", ")));
+        return None;
+    }
     let Some(name) = name.filter(|_| matches!(kind.as_str(), "function" | "custom")) else {
         return Some(Tool { kind, function: None, rest });
     };
-    let schema = rest.shift_remove("input_schema").or_else(|| rest.shift_remove("parameters"));
+    let schema = SCHEMA_FIELDS.iter().find_map(|name| rest.shift_remove(*name));
     let function = FunctionTool {
         name,
         description: text(&rest, "description"),
@@ -135,11 +167,12 @@ fn convert_tool(tool: Tool, tools: &mut ClientTools) -> Option<Tool> {
 
 /// Writes `tool_choice` in OpenAI's words.
 fn convert_tool_choice(body: &mut Body, tools: &ClientTools) {
-    let Some(Value::Object(choice)) = &body.tool_choice else { return };
-    if choice.is_empty() {
-        body.tool_choice = None;
-        return;
-    }
+    let choice = match &body.tool_choice {
+        Some(Value::Object(choice)) if !choice.is_empty() => choice,
+        Some(Value::Object(_)) => return body.tool_choice = None,
+        Some(Value::String(word)) if word.is_empty() => return body.tool_choice = None,
+        _ => return,
+    };
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
     let named = |name: &str| json!({"type": "function", "function": {"name": name}});
     let kind = text(choice.get("type")).unwrap_or_default();
@@ -149,17 +182,44 @@ fn convert_tool_choice(body: &mut Body, tools: &ClientTools) {
         ("auto" | "none", _) => kind.into(),
         ("any" | "required", _) => "required".into(),
         ("tool", Some(name)) => named(&name),
-        ("custom", name) => {
-            let within = text(choice.get("custom").and_then(|custom| custom.get("name")));
-            let Some(name) = within.or(name) else { return };
-            named(&tools.function_name(ToolKind::Custom, None, &name))
-        }
+        ("allowed_tools", _) => match convert_allowed_tools(choice, tools) {
+            Some(choice) => choice,
+            None => return,
+        },
+        ("function" | "custom" | "", _) => match chosen_function(choice, tools) {
+            Some(name) => named(&name),
+            None => return,
+        },
         _ => return,
     };
     body.tool_choice = Some(chosen);
     if let Some(one) = one_call {
         body.rest.entry("parallel_tool_calls").or_insert(Value::from(!one));
     }
+}
+
+/// Returns the function that a choice, or an entry of its allowed tools, names: within an object of
+/// its own, or beside its type.
+fn chosen_function(choice: &Map<String, Value>, tools: &ClientTools) -> Option<String> {
+    let kind = choice.get("type").and_then(Value::as_str).unwrap_or_default();
+    let within = choice.get(if kind == "custom" { "custom" } else { "function" });
+    let name = within.and_then(|within| within.get("name")).or_else(|| choice.get("name"))?;
+    let name = name.as_str()?;
+    Some(match kind {
+        "custom" => tools.function_name(ToolKind::Custom, None, name),
+        _ => name.to_owned(),
+    })
+}
+
+/// Writes a choice among some tools in OpenAI's words: their list may stand beside its type.
+fn convert_allowed_tools(choice: &Map<String, Value>, tools: &ClientTools) -> Option<Value> {
+    let within = choice.get("allowed_tools").and_then(Value::as_object).unwrap_or(choice);
+    let entries = within.get("tools")?.as_array()?.iter().filter_map(Value::as_object);
+    let names = entries.filter_map(|entry| chosen_function(entry, tools));
+    let named: Vec<_> =
+        names.map(|name| json!({"type": "function", "function": {"name": name}})).collect();
+    let mode = within.get("mode").cloned().unwrap_or_else(|| "auto".into());
+    Some(json!({"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": named}}))
 }
 
 /// Adds this message; results of tools within it become messages of their own before it.

@@ -25,6 +25,7 @@ pub static CHAT: Shape = Object(
         ("n", &NumberOrText(&Number(NO_MINIMUM, NO_MAXIMUM))),
         ("seed", &NumberOrText(&Whole(NO_MINIMUM, NO_MAXIMUM))),
         ("stop", &AnyOf(&[Text, List("texts", &Text)])),
+        ("stop_sequences", &AnyOf(&[Text, List("texts", &Text)])),
         ("tools", &List("tools", &TOOL)),
         ("tool_choice", &CHOICE),
         ("parallel_tool_calls", &Flag),
@@ -157,6 +158,7 @@ static TOOL: Shape = Object(
         ("description", &Text),
         ("parameters", &OBJECT),
         ("input_schema", &OBJECT),
+        ("inputSchema", &OBJECT),
         ("strict", &Flag),
         ("cache_control", &CACHE),
     ],
@@ -164,8 +166,14 @@ static TOOL: Shape = Object(
 );
 
 /// The definition of a function.
-const FUNCTION: &[super::Field] =
-    &[("name", &Text), ("description", &Text), ("parameters", &OBJECT), ("strict", &Flag)];
+const FUNCTION: &[super::Field] = &[
+    ("name", &Text),
+    ("description", &Text),
+    ("parameters", &OBJECT),
+    ("input_schema", &OBJECT),
+    ("inputSchema", &OBJECT),
+    ("strict", &Flag),
+];
 
 /// The choice of tools: a word, or an object that names a tool or several.
 pub const CHOICE: Shape = AnyOf(&[

@@ -65,6 +65,35 @@ fn what_needs_tools_goes_out_with_tools_only() {
 }
 
 #[test]
+fn fields_of_anthropic_s_api_do_not_go_to_openai() {
+    let own = json!({"thinking": {"type": "enabled"}, "top_k": 5, "context_management": {}, "mcp_servers": [], "anthropic_beta": ["x"]});
+    assert_eq!(sent(own.clone()), own);
+    let mut body = json!({"model": "m", "messages": []});
+    body.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+    for vendor in [Vendor::OpenAi, Vendor::Azure] {
+        let sent = sent_to(vendor, "m", body.clone());
+        let names: Vec<_> = sent.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(names, ["model", "messages", "stream", "stream_options"]);
+    }
+}
+
+#[test]
+fn a_choice_among_some_tools_sends_these_alone() {
+    let tool = |name: &str| json!({"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}});
+    let named = json!([{"type": "function", "function": {"name": "server.b"}}]);
+    for mode in ["auto", "required"] {
+        let sent = sent(json!({
+            "tools": [tool("a"), tool("server.b"), {"type": "web_search"}],
+            "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": named}},
+        }));
+        assert_eq!(sent["tool_choice"], mode);
+        let tools = sent["tools"].as_array().unwrap();
+        assert_eq!(tools.len(), 1, "{sent}");
+        assert!(tools[0]["function"]["name"].as_str().unwrap().starts_with("server_b"), "{sent}");
+    }
+}
+
+#[test]
 fn the_limit_of_tokens_has_the_name_that_the_model_knows() {
     for (model, name, sent) in [
         ("gpt-4o", "max_tokens", "max_tokens"),

@@ -102,8 +102,13 @@ impl<'a> RequestTools<'a> {
     pub fn from_body(body: &'a Body, vendor: Vendor, quirks: Quirks) -> Self {
         let mut made = Self::default();
         let mut names = HashSet::new();
+        let allowed = allowed_names(body);
         let chosen = choose_tools(body, quirks.max_tools(vendor));
         for (place, tool) in body.tools.iter().enumerate() {
+            let name = tool.function.as_ref().map(|function| function.name.as_str());
+            if allowed.as_ref().is_some_and(|allowed| name.is_none_or(|n| !allowed.contains(n))) {
+                continue;
+            }
             let is_left_out = chosen.as_ref().is_some_and(|chosen| !chosen.contains(&place));
             let Some(function) = &tool.function else {
                 let is_foreign = vendor.is_strict() || quirks.no_hosted_tools;
@@ -182,6 +187,9 @@ impl<'a> RequestTools<'a> {
         if choice == "any" {
             return Some(Cow::Owned("required".into()));
         }
+        if let Some(allowed) = allowed_tools(body) {
+            return Some(Cow::Borrowed(allowed.get("mode")?));
+        }
         let Some(name) = choice["function"]["name"].as_str() else {
             return Some(Cow::Borrowed(choice));
         };
@@ -201,6 +209,18 @@ impl<'a> RequestTools<'a> {
     }
 }
 
+/// Returns the tools among which the model may choose, if the chat has more. Most servers know no
+/// such choice, so the others are not sent.
+fn allowed_tools(body: &Body) -> Option<&Value> {
+    let choice = body.tool_choice.as_ref()?;
+    choice.get("allowed_tools").filter(|_| choice["type"] == "allowed_tools")
+}
+
+fn allowed_names(body: &Body) -> Option<HashSet<&str>> {
+    let tools = allowed_tools(body)?.get("tools")?.as_array()?;
+    Some(tools.iter().filter_map(|tool| tool["function"]["name"].as_str()).collect())
+}
+
 /// Returns the places of the tools to send where a server accepts no more than these; `None` if all
 /// are sent. What must be called and what was called before is kept, then the first ones.
 fn choose_tools(body: &Body, limit: usize) -> Option<HashSet<usize>> {
@@ -208,9 +228,10 @@ fn choose_tools(body: &Body, limit: usize) -> Option<HashSet<usize>> {
         return None;
     }
     let calls = body.messages.iter().flat_map(|message| &message.tool_calls);
+    let allowed = allowed_names(body).into_iter().flatten();
     let demanded = body.tool_choice.as_ref().and_then(|choice| choice["function"]["name"].as_str());
     let wanted: HashSet<&str> =
-        calls.map(|call| call.function.name.as_str()).chain(demanded).collect();
+        calls.map(|call| call.function.name.as_str()).chain(demanded).chain(allowed).collect();
     let is_demanded = |tool: &Tool| {
         let name = tool.function.as_ref().map(|function| function.name.as_str());
         (name != demanded || name.is_none(), !name.is_some_and(|name| wanted.contains(name)))

@@ -5,7 +5,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, SeqAccess, Visitor, value::SeqAccessDeserializer},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 use std::fmt;
 
 /// Reads a value; `null` is its default.
@@ -73,6 +73,27 @@ pub(super) fn deserialize_texts<'de, D: Deserializer<'de>>(
         Ok(Some(Texts::One(text))) => Ok(vec![text]),
         Ok(Some(Texts::Many(texts))) => Ok(texts),
         Err(_) => Err(D::Error::custom("must be a text or a list of texts")),
+    }
+}
+
+/// A function as clients define it: Anthropic's name of the schema is `input_schema`, MCP's is
+/// `inputSchema`.
+#[derive(Deserialize)]
+pub(super) struct FunctionTool {
+    name: String,
+    description: Option<String>,
+    parameters: Option<Box<RawValue>>,
+    input_schema: Option<Box<RawValue>>,
+    #[serde(rename = "inputSchema")]
+    mcp_schema: Option<Box<RawValue>>,
+    strict: Option<bool>,
+}
+
+impl From<FunctionTool> for super::FunctionTool {
+    fn from(tool: FunctionTool) -> Self {
+        let FunctionTool { name, description, parameters, input_schema, mcp_schema, strict } = tool;
+        let parameters = parameters.or(input_schema).or(mcp_schema);
+        Self { name, description, parameters, strict }
     }
 }
 

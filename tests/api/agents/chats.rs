@@ -1,0 +1,128 @@
+//! Chats of clients that mix the shapes of several APIs.
+
+use super::{CLAUDE, with};
+use crate::{
+    bedrock::{emulator, host, sent},
+    openai_proxy,
+    support::TestHost,
+};
+use bedrock_emulator::Emulator;
+use serde_json::{Value, json};
+
+/// A host before Bedrock and before an OpenAI-compatible server.
+struct Rig {
+    emulator: Emulator,
+    bedrock: TestHost,
+    server: openai_proxy::server::Server,
+    proxy: TestHost,
+}
+
+impl Rig {
+    async fn start() -> Self {
+        let emulator = emulator();
+        let bedrock = host(&emulator).await;
+        let (server, proxy) = openai_proxy::server_and_host().await;
+        Self { emulator, bedrock, server, proxy }
+    }
+
+    /// Returns what Bedrock and the server get for a chat with these fields.
+    async fn sent(&self, fields: &Value) -> (Value, Value) {
+        let chat = |model: &str| {
+            let body = json!({"model": model, "messages": [{"role": "user", "content": "hi"}]});
+            with(body, fields.clone())
+        };
+        for (host, model) in [(&self.bedrock, CLAUDE), (&self.proxy, "openai_proxy.m")] {
+            let answered = host.post("/chat/completions", &chat(model)).await;
+            assert_eq!(answered.status, 200, "{fields}: {}", answered.text);
+        }
+        (sent(&self.emulator).pop().unwrap(), self.server.asked().pop().unwrap().body)
+    }
+}
+
+fn look() -> Value {
+    json!({"type": "object", "properties": {"at": {"type": "string"}}})
+}
+
+#[actix_web::test]
+async fn a_schema_is_found_under_each_of_its_names() {
+    let rig = Rig::start().await;
+    let tool = |name: &str| with(json!({"name": "look"}), json!({name: look()}));
+    for name in ["parameters", "input_schema", "inputSchema"] {
+        for offered in [json!({"type": "function", "function": tool(name)}), tool(name)] {
+            let (bedrock, server) = rig.sent(&json!({"tools": [offered]})).await;
+            let spec = &bedrock["toolConfig"]["tools"][0]["toolSpec"];
+            assert_eq!(spec["inputSchema"]["json"], look(), "{offered}");
+            assert_eq!(server["tools"][0]["function"]["parameters"], look(), "{offered}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_choice_of_a_tool_is_understood_in_each_shape() {
+    let rig = Rig::start().await;
+    let tools = json!([{"type": "function", "function": {"name": "look", "parameters": look()}}, {"type": "custom", "custom": {"name": "patch"}}]);
+    let named = |name: &str| json!({"type": "function", "function": {"name": name}});
+    for (choice, name) in [
+        (named("look"), "look"),
+        (json!({"type": "function", "name": "look"}), "look"),
+        (json!({"function": {"name": "look"}}), "look"),
+        (json!({"type": "tool", "name": "look"}), "look"),
+        (json!({"type": "custom", "custom": {"name": "patch"}}), "patch"),
+        (json!({"type": "custom", "name": "patch"}), "patch"),
+    ] {
+        let (bedrock, server) = rig.sent(&json!({"tools": tools, "tool_choice": choice})).await;
+        assert_eq!(bedrock["toolConfig"]["toolChoice"], json!({"tool": {"name": name}}));
+        assert_eq!(server["tool_choice"], named(name), "{choice}");
+    }
+    for choice in [json!(""), json!({})] {
+        let (bedrock, server) = rig.sent(&json!({"tools": tools, "tool_choice": choice})).await;
+        assert!(bedrock["toolConfig"].get("toolChoice").is_none(), "{bedrock}");
+        assert!(server.get("tool_choice").is_none(), "{server}");
+    }
+    for entries in [
+        json!([{"type": "custom", "custom": {"name": "patch"}}]),
+        json!([{"type": "custom", "name": "patch"}]),
+    ] {
+        for choice in [
+            json!({"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": entries}}),
+            json!({"type": "allowed_tools", "mode": "required", "tools": entries}),
+        ] {
+            let (bedrock, server) = rig.sent(&json!({"tools": tools, "tool_choice": choice})).await;
+            let specs = bedrock["toolConfig"]["tools"].as_array().unwrap();
+            let names: Vec<_> =
+                specs.iter().filter_map(|tool| tool["toolSpec"]["name"].as_str()).collect();
+            assert_eq!(names, ["patch"], "{choice}");
+            assert_eq!(bedrock["toolConfig"]["toolChoice"], json!({"any": {}}));
+            assert_eq!(server["tools"].as_array().unwrap().len(), 1, "{server}");
+            assert_eq!(server["tool_choice"], "required");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn stop_sequences_are_those_of_either_api() {
+    let rig = Rig::start().await;
+    for (fields, stops) in [
+        (json!({"stop_sequences": ["END"]}), json!(["END"])),
+        (json!({"stop_sequences": "END"}), json!(["END"])),
+        (json!({"stop": ["A"], "stop_sequences": ["END"]}), json!(["A"])),
+    ] {
+        let (bedrock, server) = rig.sent(&fields).await;
+        assert_eq!(bedrock["inferenceConfig"]["stopSequences"], stops, "{fields}");
+        assert_eq!(server["stop"], stops, "{fields}");
+        assert!(server.get("stop_sequences").is_none(), "{server}");
+    }
+}
+
+#[actix_web::test]
+async fn a_tool_without_a_name_is_left_out_with_a_note() {
+    let rig = Rig::start().await;
+    let offered = json!([{"googleSearch": {}}, {"type": "function", "function": {"name": "look", "parameters": look()}}]);
+    let (bedrock, server) = rig.sent(&json!({"tools": offered})).await;
+    assert_eq!(bedrock["toolConfig"]["tools"][0]["toolSpec"]["name"], "look");
+    assert_eq!(server["tools"].as_array().unwrap().len(), 1, "{server}");
+    let body =
+        json!({"model": CLAUDE, "messages": [{"role": "user", "content": "hi"}], "tools": offered});
+    let answered = rig.bedrock.post("/chat/completions", &body).await;
+    assert!(answered.header("x-pipewright-notes").contains("googleSearch"), "{}", answered.text);
+}
