@@ -7,16 +7,18 @@ use super::{
     answer::{self, Completion, ResponseHead},
     api_dialect::ApiDialect,
     client_tools::ClientTools,
-    json::{Json, JsonBody},
+    json::{self, Json, JsonBody},
     open_webui,
     openai_writer::OpenAiSseWriter,
     request_context::RequestContext,
+    responses,
     shape::{Shape, chat::CHAT},
     sse_body::FrameWriter,
 };
 use actix_web::{HttpResponse, http::StatusCode, web::BytesMut};
 use normalise::normalise;
 use pipe_sdk::{Answer, Body, Chunk, PipeError};
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -25,6 +27,49 @@ impl JsonBody for Body {
     const LIMIT: usize = 64 << 20;
     const SHAPE: &'static Shape = &CHAT;
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+}
+
+/// A request for a chat completion.
+#[derive(Deserialize)]
+#[serde(from = "Body")]
+pub enum ChatRequest {
+    /// A chat.
+    Chat(Box<Body>),
+    /// A request in the form of the Responses API. Cursor sends those to this path, and reads
+    /// completions.
+    Response(Box<responses::Request>),
+}
+
+impl From<Body> for ChatRequest {
+    fn from(body: Body) -> Self {
+        Self::Chat(Box::new(body))
+    }
+}
+
+impl JsonBody for ChatRequest {
+    const LIMIT: usize = Body::LIMIT;
+    const SHAPE: &'static Shape = Body::SHAPE;
+    const MISFIT: StatusCode = Body::MISFIT;
+
+    fn parse(json: &mut [u8]) -> Result<Self, Error> {
+        match json::parse::<Body>(json) {
+            Ok(body) if !body.messages.is_empty() => Ok(body.into()),
+            read if !has_input_alone(json) => read.map(Self::from),
+            _ => json::parse(json).map(|request| Self::Response(Box::new(request))),
+        }
+    }
+}
+
+/// Returns whether a body has the `input` of the Responses API in place of messages.
+fn has_input_alone(json: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Fields {
+        input: Option<IgnoredAny>,
+        messages: Option<Vec<IgnoredAny>>,
+    }
+    serde_json::from_slice(json).is_ok_and(|Fields { input, messages }| {
+        input.is_some() && messages.is_none_or(|messages| messages.is_empty())
+    })
 }
 
 /// The dialect of OpenAI's chat completions; `with_usage` if a streamed answer ends with its usage.
@@ -79,8 +124,30 @@ impl ApiDialect for ChatDialect {
 }
 
 /// `POST /chat/completions`.
-pub async fn complete(context: RequestContext, body: Json<Body>) -> Result<HttpResponse, Error> {
-    let Json(mut body) = body;
+pub async fn complete(
+    context: RequestContext,
+    body: Json<ChatRequest>,
+) -> Result<HttpResponse, Error> {
+    match body.0 {
+        ChatRequest::Chat(body) => complete_chat(context, *body).await,
+        ChatRequest::Response(request) => complete_response(context, *request).await,
+    }
+}
+
+/// Answers a request in the form of the Responses API with a completion.
+async fn complete_response(
+    context: RequestContext,
+    request: responses::Request,
+) -> Result<HttpResponse, Error> {
+    let with_usage = request.includes_usage();
+    let converted = context.compute(|| request.into_chat()).await?;
+    let responses::ConvertedRequest { chat, options, field_paths } = converted;
+    let dialect = ChatDialect { with_usage, for_open_webui: false, n: 1, tools: options.tools };
+    let answer = context.answer(chat, dialect).await;
+    answer.map_err(|error| error.renamed(|field| field_paths.original_field(field)))
+}
+
+async fn complete_chat(context: RequestContext, mut body: Body) -> Result<HttpResponse, Error> {
     check_body(&body)?;
     let n = parse_n(body.rest.shift_remove("n").as_ref())?;
     let normalised = normalise(&mut body);

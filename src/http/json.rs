@@ -33,6 +33,14 @@ pub trait JsonBody: DeserializeOwned + Send + 'static {
     const SHAPE: &'static Shape;
     /// The status of a body that is JSON but not this: FastAPI's 422, or OpenAI's 400.
     const MISFIT: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+
+    /// Reads a whole body; an error names the field, and never the value.
+    ///
+    /// # Errors
+    /// Returns an error if the body is no JSON of that shape.
+    fn parse(json: &mut [u8]) -> Result<Self, Error> {
+        parse(json)
+    }
 }
 
 /// The size of a request's body, in bytes.
@@ -62,7 +70,7 @@ impl<T: JsonBody> FromRequest for Json<T> {
             request.extensions_mut().insert(share);
             let size = bytes.len();
             request.extensions_mut().insert(BodySize(size));
-            blocking::compute(size, move || parse::<T>(&mut bytes)).await?.map(Self)
+            blocking::compute(size, move || T::parse(&mut bytes)).await?.map(Self)
         })
     }
 }

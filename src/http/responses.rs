@@ -24,8 +24,8 @@ use actix_web::{HttpResponse, http::StatusCode};
 use answer::Response;
 use events::EventWriter;
 use pipe_sdk::{Answer, Body, Demand, PipeError};
-pub use request::Request;
-use request::{ConvertedRequest, ResponseOptions};
+use request::ResponseOptions;
+pub use request::{ConvertedRequest, Request};
 use serde_json::{Value, json};
 
 impl JsonBody for Request {

@@ -291,7 +291,7 @@ async fn what_claude_code_says_of_itself_goes_no_further() {
         assert_eq!(sent["system"][0]["text"], "Be kind.", "{sent}");
         assert!(!sent.to_string().contains("billing"), "{sent}");
     }
-    let (only, _) = told(&emulator, &host, json!({"system": attribution})).await;
+    let (only, _) = ask_and_record(&emulator, &host, json!({"system": attribution})).await;
     assert_eq!(only.get("system"), None);
     // Other programs send it on by other APIs.
     let instructions = format!("{attribution}\nBe kind.");

@@ -278,7 +278,7 @@ async fn in_responses() {
             "must be a text",
         ),
         (
-            item(json!({"type": "function_call", "call_id": "t", "name": "f", "arguments": {}})),
+            item(json!({"type": "function_call", "call_id": "t", "name": "f", "arguments": 5})),
             "input[1].arguments",
             "must be a text",
         ),
@@ -443,7 +443,6 @@ async fn in_messages() {
         ),
         (calls(json!("a")), "messages[1].content[0].input", "must be an object"),
         (calls(json!([1])), "messages[1].content[0].input", "must be an object"),
-        (calls(Value::Null), "messages[1].content[0].input", "is missing"),
         (json!({"tools": [["f"]]}), "tools[0]", "must be an object"),
         (json!({"tools": [{"name": "f"}]}), "tools[0].input_schema", "is missing"),
         (

@@ -108,7 +108,7 @@ impl InputItem {
             }
             "function_call" => {
                 let (id, name) = (self.take_text("call_id")?, self.take_text("name")?);
-                let arguments = self.take_text("arguments")?;
+                let arguments = self.take_arguments()?;
                 let name = self.function_name(offer, ToolKind::Function, &name);
                 self.add_call(messages, id, name, arguments);
             }
@@ -302,6 +302,15 @@ impl InputItem {
         match self.fields.get_mut(name).map(Value::take) {
             Some(Value::String(text)) => Ok(text),
             _ => Err(field_error(&format!("{}.{name}", self.field), "must be a text")),
+        }
+    }
+
+    /// Takes the arguments of a call; a text or an object. What is missing is an empty object.
+    fn take_arguments(&mut self) -> Result<String> {
+        match self.fields.get("arguments") {
+            None | Some(Value::Null) => Ok("{}".into()),
+            Some(Value::Object(arguments)) => Ok(json!(arguments).to_string()),
+            Some(_) => self.take_text("arguments"),
         }
     }
 

@@ -112,6 +112,12 @@ impl Request {
         &self.model
     }
 
+    /// Returns whether the client wants the usage at the end of a stream of completions.
+    pub fn includes_usage(&self) -> bool {
+        let options = self.rest.get("stream_options");
+        options.is_some_and(|options| options["include_usage"] == true)
+    }
+
     /// Returns the request to a model that stores responses, under an id that begins with `prefix`.
     /// A `conversation` becomes the `conversation_id` of a chat, and its responses are not stored
     /// one by one.

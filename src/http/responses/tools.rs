@@ -6,7 +6,10 @@ use crate::http::{
 };
 use pipe_sdk::{FunctionTool, Result, Tool};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{
+    Map, Value, json,
+    value::{RawValue, to_raw_value},
+};
 use tool_schema::limit_nesting;
 
 /// A tool whose fields stand beside its type.
@@ -27,6 +30,15 @@ pub struct FlatTool {
 }
 
 impl FlatTool {
+    /// Returns the tool with the fields beside its type that chats have in an object of their own.
+    fn flattened(mut self) -> Self {
+        let within = self.name.is_empty().then(|| self.rest.shift_remove(&self.kind)).flatten();
+        match within.map(Self::deserialize) {
+            Some(Ok(within)) => Self { kind: self.kind, ..within },
+            _ => self,
+        }
+    }
+
     /// Returns the tool as JSON; `None` if its schema, which was kept as it came, holds a number
     /// that is too large. What of the schema is nested deeper than JSON is read is left out.
     pub fn to_json(&self) -> Option<Value> {
@@ -58,7 +70,7 @@ pub struct ConvertedTools {
 impl ConvertedTools {
     /// Adds the tool at this path.
     pub fn add_tool(&mut self, tool: FlatTool, field: String) -> Result<()> {
-        self.add_to(tool, field, None)
+        self.add_to(tool.flattened(), field, None)
     }
 
     fn add_to(&mut self, tool: FlatTool, field: String, namespace: Option<&str>) -> Result<()> {
@@ -75,6 +87,10 @@ impl ConvertedTools {
                 let name = self.client.add(named(ToolKind::Function, &tool.name));
                 let FlatTool { description, parameters, strict, mut rest, .. } = tool;
                 rest.shift_remove("defer_loading");
+                let [anthropic, mcp] =
+                    ["input_schema", "inputSchema"].map(|name| rest.shift_remove(name));
+                let other = anthropic.or(mcp).and_then(|schema| to_raw_value(&schema).ok());
+                let parameters = parameters.or(other);
                 self.push_function(
                     FunctionTool { name, description, parameters, strict },
                     rest,

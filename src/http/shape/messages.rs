@@ -82,7 +82,6 @@ static BLOCK: Shape = Object(
         ("search_result", "content"),
         ("tool_use", "id"),
         ("tool_use", "name"),
-        ("tool_use", "input"),
         ("tool_result", "tool_use_id"),
         ("thinking", "thinking"),
         ("redacted_thinking", "data"),

@@ -70,9 +70,11 @@ static TOOL: Shape = Object(
         ("name", &Text),
         ("description", &Text),
         ("parameters", &OBJECT),
+        ("input_schema", &OBJECT),
+        ("inputSchema", &OBJECT),
         ("strict", &Flag),
     ],
-    &[("function", "name")],
+    &[],
 );
 
 const FORMAT: Shape = Object(

@@ -126,3 +126,103 @@ async fn a_tool_without_a_name_is_left_out_with_a_note() {
     let answered = rig.bedrock.post("/chat/completions", &body).await;
     assert!(answered.header("x-pipewright-notes").contains("googleSearch"), "{}", answered.text);
 }
+
+/// A request in the form of the Responses API, as Cursor sends it to the path of chats.
+fn cursor(model: &str) -> Value {
+    json!({"model": model, "instructions": "Be kind.", "store": false, "include": ["reasoning.encrypted_content"],
+    "text": {"verbosity": "low"}, "stream_options": {"include_usage": true}, "tool_choice": "auto",
+    "tools": [
+        {"type": "function", "name": "look", "parameters": look()},
+        {"name": "see", "input_schema": look()},
+        {"type": "function", "function": {"name": "hear", "parameters": look()}},
+        {"type": "custom", "name": "patch", "format": {"type": "grammar", "syntax": "lark", "definition": "start: x"}},
+    ],
+    "input": [
+        {"role": "user", "content": [{"type": "input_text", "text": "hi"}]},
+        {"type": "function_call", "call_id": "c1", "name": "look", "arguments": {"at": "x"}},
+        {"type": "function_call_output", "call_id": "c1", "output": "seen"},
+    ]})
+}
+
+#[actix_web::test]
+async fn a_request_in_the_form_of_responses_is_answered_with_a_completion() {
+    let rig = Rig::start().await;
+    for (host, model) in [(&rig.bedrock, CLAUDE), (&rig.proxy, "openai_proxy.m")] {
+        for (messages, streamed) in [(None, false), (Some(json!([])), false), (None, true)] {
+            let mut body = with(cursor(model), json!({"stream": streamed}));
+            if let Some(messages) = messages {
+                body["messages"] = messages;
+            }
+            let answered = host.post("/chat/completions", &body).await;
+            assert_eq!(answered.status, 200, "{}", answered.text);
+            if streamed {
+                let chunks = super::events(&answered.text);
+                assert!(chunks.iter().all(|chunk| chunk["object"] == "chat.completion.chunk"));
+                // The other server tells no usage.
+                let usage = &chunks.last().unwrap()["usage"];
+                assert_eq!(usage["prompt_tokens"].is_u64(), model == CLAUDE, "{}", answered.text);
+            } else {
+                assert_eq!(answered.json["object"], "chat.completion", "{}", answered.text);
+            }
+        }
+    }
+    let server = rig.server.asked().pop().unwrap().body;
+    let names: Vec<_> = server["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| (&tool["function"]["name"], &tool["function"]["parameters"]["properties"]))
+        .collect();
+    for (place, name) in ["look", "see", "hear"].iter().enumerate() {
+        assert_eq!(names[place], (&json!(name), &look()["properties"]));
+    }
+    assert_eq!(names[3].0, "patch");
+    let bedrock = sent(&rig.emulator).pop().unwrap();
+    assert_eq!(bedrock["system"][0]["text"], "Be kind.");
+    assert_eq!(bedrock["messages"][1]["content"][0]["toolUse"]["input"], json!({"at": "x"}));
+    let result = &bedrock["messages"][2]["content"][0]["toolResult"];
+    assert_eq!(result["content"][0]["text"], "seen", "{bedrock}");
+}
+
+#[actix_web::test]
+async fn what_is_wrong_in_such_a_request_is_told_of_its_own_fields() {
+    let emulator = emulator();
+    let host = host(&emulator).await;
+    for (body, field) in [
+        (json!({"model": CLAUDE}), "messages"),
+        (
+            json!({"model": CLAUDE, "input": [{"type": "function_call", "name": "f"}]}),
+            "input[0].call_id",
+        ),
+        (json!({"model": CLAUDE, "input": "hi", "temperature": "hot"}), "temperature"),
+        (json!({"model": CLAUDE, "input": "hi", "messages": "hi"}), "messages"),
+    ] {
+        let refused = host.post("/chat/completions", &body).await;
+        assert_eq!(refused.status, 400, "{}", refused.text);
+        assert_eq!(refused.json["error"]["param"], field, "{}", refused.text);
+    }
+}
+
+#[actix_web::test]
+async fn calls_without_arguments_stop_no_session() {
+    let rig = Rig::start().await;
+    for (path, body) in [
+        (
+            "/responses",
+            json!({"input": [{"role": "user", "content": "hi"}, {"type": "function_call", "call_id": "c", "name": "look"}, {"type": "function_call_output", "call_id": "c", "output": "1"}]}),
+        ),
+        (
+            "/v1/messages",
+            json!({"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": [{"type": "tool_use", "id": "c", "name": "look", "input": null}]}, {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "1"}]}]}),
+        ),
+    ] {
+        for (host, model) in [(&rig.bedrock, CLAUDE), (&rig.proxy, "openai_proxy.m")] {
+            let answered = host.post(path, &with(json!({"model": model}), body.clone())).await;
+            assert_eq!(answered.status, 200, "{path} {model}: {}", answered.text);
+        }
+        let bedrock = sent(&rig.emulator).pop().unwrap();
+        assert_eq!(bedrock["messages"][1]["content"][0]["toolUse"]["input"], json!({}));
+        let server = rig.server.asked().pop().unwrap().body;
+        assert_eq!(server["messages"][1]["tool_calls"][0]["function"]["arguments"], "{}");
+    }
+}
