@@ -345,6 +345,17 @@ async fn fields_reach_the_model_as_what_they_mean() {
 }
 
 #[actix_web::test]
+async fn a_format_that_is_a_word_is_passed_over_with_a_note() {
+    let emulator = emulator();
+    let host = host(&emulator).await;
+    let answered =
+        host.post("/messages", &with(question(), "output_format", "markdown".into())).await;
+    assert_eq!(answered.status, 200, "{}", answered.text);
+    assert!(answered.header("x-pipewright-notes").contains("output_format"));
+    assert!(converse(&emulator).get("outputConfig").is_none());
+}
+
+#[actix_web::test]
 async fn a_schema_keeps_the_text_in_which_it_came() {
     let emulator = emulator();
     let host = host(&emulator).await;

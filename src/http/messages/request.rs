@@ -37,7 +37,7 @@ pub struct Request {
     output_config: Option<OutputConfig>,
     mcp_servers: Option<Vec<Value>>,
     /// The older place of `output_config.format`.
-    output_format: Option<OutputFormat>,
+    output_format: Option<Value>,
     stream: Option<bool>,
 }
 
@@ -126,6 +126,9 @@ impl Request {
         if self.mcp_servers.as_ref().is_some_and(|servers| !servers.is_empty()) {
             notes.push("left out mcp_servers: they are asked only at Anthropic's".to_owned());
         }
+        if self.output_format.as_ref().is_some_and(Value::is_string) {
+            notes.push("left out output_format: a word is no schema".to_owned());
+        }
         let rest = self.extra_fields();
         let Conversation { mut messages, mut field_paths } =
             conversation(self.system, self.messages)?;
@@ -159,7 +162,8 @@ impl Request {
     /// some.
     fn extra_fields(&mut self) -> Map<String, Value> {
         let output = self.output_config.take().unwrap_or_default();
-        let format = output.format.or(self.output_format.take());
+        let older = self.output_format.take().map(OutputFormat::deserialize);
+        let format = output.format.or(older.and_then(Result::ok));
         let one_call = self.tool_choice.as_ref().and_then(|tool| tool.disable_parallel_tool_use);
         let user = self.metadata.take().and_then(|metadata| metadata.user_id);
         let tier = self.service_tier.take().map(|tier| match tier.as_str() {

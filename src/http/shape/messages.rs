@@ -23,7 +23,8 @@ pub static REQUEST: Shape = Object(
         ("service_tier", &Text),
         ("cache_control", &CACHE),
         ("output_config", &Object(&[("effort", &EFFORT), ("format", &FORMAT)], &[])),
-        ("output_format", &FORMAT),
+        // A word says nothing of a schema, and is passed over.
+        ("output_format", &Either(&[Text, FORMAT])),
         ("context_management", &Any),
         ("container", &AnyOf(&[Text, OBJECT])),
         ("mcp_servers", &List("objects", &OBJECT)),
