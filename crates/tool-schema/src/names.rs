@@ -26,7 +26,8 @@ pub struct SentTools {
 }
 
 impl SentTools {
-    /// Creates the map for a model whose tools have no hyphens in their names.
+    /// Creates the map for a model whose tools have names of letters, digits and `_`, with a letter
+    /// at the beginning.
     pub fn without_hyphens() -> Self {
         Self { replaces_hyphens: true, ..Self::default() }
     }
@@ -39,7 +40,14 @@ impl SentTools {
     /// Returns the name to send for a tool. The same name always gives the same result.
     pub fn to_service<'a>(&mut self, name: &'a str) -> Cow<'a, str> {
         let allows_hyphens = !self.replaces_hyphens;
-        let sanitized = sanitize(name, |byte| byte == b'_' || byte == b'-' && allows_hyphens);
+        let fits = |byte| byte == b'_' || byte == b'-' && allows_hyphens;
+        let begins_well = allows_hyphens || name.starts_with(|c: char| c.is_ascii_alphabetic());
+        let sanitized = if begins_well {
+            sanitize(name, fits)
+        } else {
+            let checksum = format!("{:08x}", crc32fast::hash(name.as_bytes()));
+            Cow::Owned(with_suffix(&sanitize(&format!("tool_{name}"), fits), &checksum))
+        };
         if let Cow::Owned(sent) = &sanitized {
             self.originals.insert(sent.clone(), name.to_owned());
         }
@@ -149,6 +157,16 @@ mod tests {
         let sent = names.to_service(&name).into_owned();
         assert_eq!(sent.len(), 64);
         assert_eq!(names.to_client(sent), name);
+    }
+
+    #[test]
+    fn a_name_begins_with_a_letter_where_it_has_to() {
+        for name in ["_read", "9lives", "", "-x"] {
+            let mut names = SentTools::without_hyphens();
+            let sent = names.to_service(name).into_owned();
+            assert!(sent.starts_with("tool_") && sent.len() <= 64 && !sent.contains('-'), "{sent}");
+            assert_eq!(names.to_client(sent), name);
+        }
     }
 
     #[test]
