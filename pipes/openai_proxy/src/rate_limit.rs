@@ -28,12 +28,23 @@ pub(crate) async fn check_rate_limit(config: &UpstreamConfig, call: &Call) -> Re
     let wait = exceeded.retry_after.unwrap_or(WINDOW);
     Err(PipeError::Throttled {
         message: format!(
-            "only {} questions a minute may be asked: try again in {} s, or have an admin raise the valve `rate_limit` of `{PIPE}` (0: no limit)",
+            "only {} questions a minute may be asked: try again in {} s, or have an admin raise {} of `{PIPE}` (0: no limit)",
             config.rate_limit,
-            wait.as_secs_f64().ceil()
+            wait.as_secs_f64().ceil(),
+            setting_name(config)
         ),
         retry_after: Some(wait),
     })
+}
+
+/// Returns where the limit of this upstream is set.
+fn setting_name(config: &UpstreamConfig) -> String {
+    match &config.prefix {
+        None => "the valve `rate_limit`".into(),
+        Some(name) => {
+            format!("`rate_limit` of the upstream `{name}` in the valve `more_upstreams`")
+        }
+    }
 }
 
 /// Returns the key of the window; all users of whom nothing is known share one.

@@ -248,6 +248,37 @@ async fn each_person_may_ask_so_many_questions_a_minute() {
 }
 
 #[actix_web::test]
+async fn a_refusal_names_the_valve_of_the_limit_that_was_met() {
+    let server = Server::start(&["m"]).await;
+    let url = server.url();
+    let more = format!("other {url} rate_limit=1");
+    let host = host(&url, json!({"rate_limit": 2, "more_upstreams": more})).await;
+    for (model, limit, valve) in [
+        (MODEL, 2, "raise the valve `rate_limit` of `openai_proxy` (0: no limit)"),
+        (
+            "openai_proxy.other/m",
+            1,
+            "raise `rate_limit` of the upstream `other` in the valve `more_upstreams` of `openai_proxy` (0: no limit)",
+        ),
+    ] {
+        let mut body = json!({"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]});
+        for _ in 0..limit {
+            assert_eq!(host.post("/v1/messages", &body).await.status, 200);
+        }
+        let refused = host.post("/v1/messages", &body).await;
+        assert_eq!(refused.status, 429, "{}", refused.text);
+        assert_eq!(refused.json["error"]["type"], "rate_limit_error");
+        body["stream"] = true.into();
+        let chat = host.post("/chat/completions", &body).await;
+        let response = host.post("/responses", &json!({"model": model, "input": "hi"})).await;
+        for refused in [chat, response] {
+            let message = refused.refused(429);
+            assert!(message.ends_with(valve), "{message}");
+        }
+    }
+}
+
+#[actix_web::test]
 async fn an_answer_under_way_keeps_its_upstream_when_valves_are_turned() {
     let (one, two) = (Server::start(&["m"]).await, Server::start(&["m"]).await);
     let host = host(&one.url(), json!({})).await;
