@@ -16,6 +16,12 @@ const PHRASES: &[&[&str]] = &[
     &["exceeds the maximum", "token"],
     &["exceeds the maximum", "context"],
     &["exceeds", "maximum length"],
+    &["exceeds", "maximum input length"],
+    &["longer than", "maximum model length"],
+    &["longer than", "context length"],
+    &["greater than the context length"],
+    &["inputs tokens", "max_new_tokens must be"],
+    &["inputs must have less than"],
     &["exceed", "model maximum"],
     &["prompt tokens", "exceed"],
     &["number of input tokens", "exceed"],
@@ -59,6 +65,12 @@ mod tests {
             "prompt too long; exceeded max context length by 12 tokens",
             "too many total text bytes: 9000001 > 9000000",
             "max_tokens + prompt exceeds the context window of this model",
+            "The decoder prompt (length 9000) is longer than the maximum model length of 8192.",
+            "The input (9000 tokens) is longer than the model's context length (8192 tokens).",
+            "The number of tokens to keep from the initial prompt is greater than the context length",
+            "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens and 20 `max_new_tokens`",
+            "Input validation error: `inputs` must have less than 4096 tokens. Given: 5000",
+            "Prompt length of 9000 tokens exceeds maximum input length of 8192 tokens",
         ] {
             assert!(is_context_overflow(message), "{message}");
         }
