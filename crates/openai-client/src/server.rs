@@ -63,6 +63,10 @@ const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
 /// The most bytes of a response other than a chat's.
 const MAX_RESPONSE_BYTES: usize = 64 << 20;
 
+/// The length of the shortest key that is a secret: a placeholder such as `x` stands in many words
+/// of an error, which mean something.
+const MIN_SECRET_LENGTH: usize = 6;
+
 /// The most quirks that one chat learns: each costs another request.
 const MAX_QUIRKS_PER_CHAT: usize = 8;
 
@@ -80,7 +84,8 @@ impl Server {
         http_client: HttpClient,
         upstream: Arc<Upstream>,
     ) -> Self {
-        let key = credentials.key.expose().map(str::to_owned);
+        let key = credentials.key.expose().filter(|key| key.len() >= MIN_SECRET_LENGTH);
+        let key = key.map(str::to_owned);
         // A name without a dot is mostly a word that means something else, too.
         let host = Some(base_url.host().to_owned()).filter(|host| host.contains(['.', ':']));
         Self {
