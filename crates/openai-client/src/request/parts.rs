@@ -150,6 +150,7 @@ impl<'a> RequestPart<'a> {
     }
 
     fn from_data(data: &Data<'a>, name: Option<&'a str>, quirks: Quirks) -> Self {
+        let name = name.filter(|name| !name.trim().is_empty());
         if data.is_text(name)
             && let Ok(bytes) = BASE64_STANDARD.decode(data.base64.trim())
         {
