@@ -314,9 +314,9 @@ async fn what_claude_code_says_of_itself_goes_no_further() {
             json!({"input": [{"role": "developer", "content": attribution}, {"role": "developer", "content": "Be kind."}, {"role": "user", "content": "hi"}]}),
         ),
     ] {
-        let answered = host.post(path, &with(json!({"model": CLAUDE}), fields)).await;
+        let answered = host.post(path, &with_fields(json!({"model": CLAUDE}), fields)).await;
         assert_eq!(answered.status, 200, "{}", answered.text);
-        let sent = sent(&emulator).pop().unwrap();
+        let sent = sent_bodies(&emulator).pop().unwrap();
         assert_eq!(sent["system"][0]["text"], "Be kind.", "{sent}");
         assert!(!sent.to_string().contains("billing"), "{sent}");
     }

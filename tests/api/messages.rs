@@ -349,10 +349,10 @@ async fn a_format_that_is_a_word_is_passed_over_with_a_note() {
     let emulator = emulator();
     let host = host(&emulator).await;
     let answered =
-        host.post("/messages", &with(question(), "output_format", "markdown".into())).await;
+        host.post("/messages", &with_field(question(), "output_format", "markdown".into())).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
     assert!(answered.header("x-pipewright-notes").contains("output_format"));
-    assert!(converse(&emulator).get("outputConfig").is_none());
+    assert!(last_converse_body(&emulator).get("outputConfig").is_none());
 }
 
 #[actix_web::test]

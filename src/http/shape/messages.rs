@@ -24,7 +24,7 @@ pub static REQUEST: Shape = Object(
         ("cache_control", &CACHE),
         ("output_config", &Object(&[("effort", &EFFORT), ("format", &FORMAT)], &[])),
         // A word says nothing of a schema, and is passed over.
-        ("output_format", &Either(&[Text, FORMAT])),
+        ("output_format", &AnyOf(&[Text, FORMAT])),
         ("context_management", &Any),
         ("container", &AnyOf(&[Text, OBJECT])),
         ("mcp_servers", &List("objects", &OBJECT)),

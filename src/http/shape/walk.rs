@@ -19,7 +19,7 @@ pub struct SchemaViolation {
 /// Returns the first violation. Bytes that are no JSON are not refused here.
 pub fn check(json: &[u8], shape: &'static Shape) -> Result<(), SchemaViolation> {
     let mut progress = Progress::default();
-    let check = ValueCheck { shape, progress: &mut place, is_optional: false };
+    let check = ValueCheck { shape, progress: &mut progress, is_optional: false };
     let checked = check.deserialize(&mut serde_json::Deserializer::from_slice(json));
     match (progress.violation.take(), checked) {
         (Some(violation), _) => Err(violation),
@@ -122,7 +122,7 @@ impl ValueCheck<'_> {
     }
 
     fn violation<E: Error>(self) -> Result<Seen, E> {
-        let rule = format!("must be {}", self.shape.expected());
+        let rule = format!("must be {}", self.shape.describe());
         Err(self.progress.violation(rule))
     }
 
@@ -153,7 +153,7 @@ impl<'de> Visitor<'de> for ValueCheck<'_> {
     type Value = Seen;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shape.expected())
+        f.write_str(&self.shape.describe())
     }
 
     fn visit_unit<E: Error>(self) -> Result<Seen, E> {

@@ -1,8 +1,8 @@
 //! Chats of clients that mix the shapes of several APIs.
 
-use super::{CLAUDE, with};
+use super::{CLAUDE, with_fields};
 use crate::{
-    bedrock::{emulator, host, sent},
+    bedrock::{emulator, host, sent_bodies},
     openai_proxy,
     support::TestHost,
 };
@@ -26,16 +26,19 @@ impl Rig {
     }
 
     /// Returns what Bedrock and the server get for a chat with these fields.
-    async fn sent(&self, fields: &Value) -> (Value, Value) {
+    async fn send_to_both(&self, fields: &Value) -> (Value, Value) {
         let chat = |model: &str| {
             let body = json!({"model": model, "messages": [{"role": "user", "content": "hi"}]});
-            with(body, fields.clone())
+            with_fields(body, fields.clone())
         };
         for (host, model) in [(&self.bedrock, CLAUDE), (&self.proxy, "openai_proxy.m")] {
             let answered = host.post("/chat/completions", &chat(model)).await;
             assert_eq!(answered.status, 200, "{fields}: {}", answered.text);
         }
-        (sent(&self.emulator).pop().unwrap(), self.server.asked().pop().unwrap().body)
+        (
+            sent_bodies(&self.emulator).pop().unwrap(),
+            self.server.chat_requests().pop().unwrap().body,
+        )
     }
 }
 
@@ -46,10 +49,10 @@ fn look() -> Value {
 #[actix_web::test]
 async fn a_schema_is_found_under_each_of_its_names() {
     let rig = Rig::start().await;
-    let tool = |name: &str| with(json!({"name": "look"}), json!({name: look()}));
+    let tool = |name: &str| with_fields(json!({"name": "look"}), json!({name: look()}));
     for name in ["parameters", "input_schema", "inputSchema"] {
         for offered in [json!({"type": "function", "function": tool(name)}), tool(name)] {
-            let (bedrock, server) = rig.sent(&json!({"tools": [offered]})).await;
+            let (bedrock, server) = rig.send_to_both(&json!({"tools": [offered]})).await;
             let spec = &bedrock["toolConfig"]["tools"][0]["toolSpec"];
             assert_eq!(spec["inputSchema"]["json"], look(), "{offered}");
             assert_eq!(server["tools"][0]["function"]["parameters"], look(), "{offered}");
@@ -70,12 +73,14 @@ async fn a_choice_of_a_tool_is_understood_in_each_shape() {
         (json!({"type": "custom", "custom": {"name": "patch"}}), "patch"),
         (json!({"type": "custom", "name": "patch"}), "patch"),
     ] {
-        let (bedrock, server) = rig.sent(&json!({"tools": tools, "tool_choice": choice})).await;
+        let (bedrock, server) =
+            rig.send_to_both(&json!({"tools": tools, "tool_choice": choice})).await;
         assert_eq!(bedrock["toolConfig"]["toolChoice"], json!({"tool": {"name": name}}));
         assert_eq!(server["tool_choice"], named(name), "{choice}");
     }
     for choice in [json!(""), json!({})] {
-        let (bedrock, server) = rig.sent(&json!({"tools": tools, "tool_choice": choice})).await;
+        let (bedrock, server) =
+            rig.send_to_both(&json!({"tools": tools, "tool_choice": choice})).await;
         assert!(bedrock["toolConfig"].get("toolChoice").is_none(), "{bedrock}");
         assert!(server.get("tool_choice").is_none(), "{server}");
     }
@@ -87,7 +92,8 @@ async fn a_choice_of_a_tool_is_understood_in_each_shape() {
             json!({"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": entries}}),
             json!({"type": "allowed_tools", "mode": "required", "tools": entries}),
         ] {
-            let (bedrock, server) = rig.sent(&json!({"tools": tools, "tool_choice": choice})).await;
+            let (bedrock, server) =
+                rig.send_to_both(&json!({"tools": tools, "tool_choice": choice})).await;
             let specs = bedrock["toolConfig"]["tools"].as_array().unwrap();
             let names: Vec<_> =
                 specs.iter().filter_map(|tool| tool["toolSpec"]["name"].as_str()).collect();
@@ -107,7 +113,7 @@ async fn stop_sequences_are_those_of_either_api() {
         (json!({"stop_sequences": "END"}), json!(["END"])),
         (json!({"stop": ["A"], "stop_sequences": ["END"]}), json!(["A"])),
     ] {
-        let (bedrock, server) = rig.sent(&fields).await;
+        let (bedrock, server) = rig.send_to_both(&fields).await;
         assert_eq!(bedrock["inferenceConfig"]["stopSequences"], stops, "{fields}");
         assert_eq!(server["stop"], stops, "{fields}");
         assert!(server.get("stop_sequences").is_none(), "{server}");
@@ -118,7 +124,7 @@ async fn stop_sequences_are_those_of_either_api() {
 async fn a_tool_without_a_name_is_left_out_with_a_note() {
     let rig = Rig::start().await;
     let offered = json!([{"googleSearch": {}}, {"type": "function", "function": {"name": "look", "parameters": look()}}]);
-    let (bedrock, server) = rig.sent(&json!({"tools": offered})).await;
+    let (bedrock, server) = rig.send_to_both(&json!({"tools": offered})).await;
     assert_eq!(bedrock["toolConfig"]["tools"][0]["toolSpec"]["name"], "look");
     assert_eq!(server["tools"].as_array().unwrap().len(), 1, "{server}");
     let body =
@@ -149,7 +155,7 @@ async fn a_request_in_the_form_of_responses_is_answered_with_a_completion() {
     let rig = Rig::start().await;
     for (host, model) in [(&rig.bedrock, CLAUDE), (&rig.proxy, "openai_proxy.m")] {
         for (messages, streamed) in [(None, false), (Some(json!([])), false), (None, true)] {
-            let mut body = with(cursor(model), json!({"stream": streamed}));
+            let mut body = with_fields(cursor(model), json!({"stream": streamed}));
             if let Some(messages) = messages {
                 body["messages"] = messages;
             }
@@ -166,7 +172,7 @@ async fn a_request_in_the_form_of_responses_is_answered_with_a_completion() {
             }
         }
     }
-    let server = rig.server.asked().pop().unwrap().body;
+    let server = rig.server.chat_requests().pop().unwrap().body;
     let names: Vec<_> = server["tools"]
         .as_array()
         .unwrap()
@@ -177,7 +183,7 @@ async fn a_request_in_the_form_of_responses_is_answered_with_a_completion() {
         assert_eq!(names[place], (&json!(name), &look()["properties"]));
     }
     assert_eq!(names[3].0, "patch");
-    let bedrock = sent(&rig.emulator).pop().unwrap();
+    let bedrock = sent_bodies(&rig.emulator).pop().unwrap();
     assert_eq!(bedrock["system"][0]["text"], "Be kind.");
     assert_eq!(bedrock["messages"][1]["content"][0]["toolUse"]["input"], json!({"at": "x"}));
     let result = &bedrock["messages"][2]["content"][0]["toolResult"];
@@ -217,12 +223,13 @@ async fn calls_without_arguments_stop_no_session() {
         ),
     ] {
         for (host, model) in [(&rig.bedrock, CLAUDE), (&rig.proxy, "openai_proxy.m")] {
-            let answered = host.post(path, &with(json!({"model": model}), body.clone())).await;
+            let answered =
+                host.post(path, &with_fields(json!({"model": model}), body.clone())).await;
             assert_eq!(answered.status, 200, "{path} {model}: {}", answered.text);
         }
-        let bedrock = sent(&rig.emulator).pop().unwrap();
+        let bedrock = sent_bodies(&rig.emulator).pop().unwrap();
         assert_eq!(bedrock["messages"][1]["content"][0]["toolUse"]["input"], json!({}));
-        let server = rig.server.asked().pop().unwrap().body;
+        let server = rig.server.chat_requests().pop().unwrap().body;
         assert_eq!(server["messages"][1]["tool_calls"][0]["function"]["arguments"], "{}");
     }
 }

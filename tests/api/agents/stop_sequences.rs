@@ -1,10 +1,10 @@
 //! The stop sequence at which an answer has ended, as clients of Messages and of chats read it.
 
-use super::{CLAUDE, NOVA, with};
+use super::{CLAUDE, NOVA, with_fields};
 use crate::{
-    bedrock::{emulator, host, sent},
+    bedrock::{emulator, host, sent_bodies},
     openai_proxy,
-    support::{Answered, TestHost},
+    support::{TestHost, TestResponse},
 };
 use bedrock_emulator::{ANY, BedrockException, Emulator, ModelAnswer, Script};
 use serde_json::{Value, json};
@@ -24,12 +24,12 @@ async fn ended(
     let text = whole.json["content"][0]["text"].as_str().unwrap_or_default().to_owned();
     let ended = (text, whole.json["stop_reason"].clone(), whole.json["stop_sequence"].clone());
     prepare(true);
-    let streamed = host.post("/v1/messages", &with(body, json!({"stream": true}))).await;
+    let streamed = host.post("/v1/messages", &with_fields(body, json!({"stream": true}))).await;
     assert_eq!(read_stream(&streamed), ended, "streamed on the left, whole on the right");
     ended
 }
 
-fn read_stream(answered: &Answered) -> (String, Value, Value) {
+fn read_stream(answered: &TestResponse) -> (String, Value, Value) {
     let events = super::events(&answered.text);
     let pieces = events.iter().filter_map(|event| event["delta"]["text"].as_str());
     let end = events.iter().find(|event| event["type"] == "message_delta");
@@ -37,7 +37,7 @@ fn read_stream(answered: &Answered) -> (String, Value, Value) {
     (pieces.collect(), end["stop_reason"].clone(), end["stop_sequence"].clone())
 }
 
-fn told(text: &str, reason: &str, sequence: Value) -> (String, Value, Value) {
+fn end_of_answer(text: &str, reason: &str, sequence: Value) -> (String, Value, Value) {
     (text.to_owned(), reason.into(), sequence)
 }
 
@@ -58,14 +58,16 @@ async fn a_message_names_the_stop_sequence_that_bedrock_has_met() {
     let host = host(&emulator).await;
     let answer = ModelAnswer::with_text(["one "]).stop("stop_sequence");
     let only = ended(&host, CLAUDE, &json!(["END"]), |_| script(&emulator, &answer)).await;
-    assert_eq!(only, told("one ", "stop_sequence", "END".into()));
-    assert!(sent(&emulator).pop().unwrap().get("additionalModelResponseFieldPaths").is_none());
+    assert_eq!(only, end_of_answer("one ", "stop_sequence", "END".into()));
+    assert!(
+        sent_bodies(&emulator).pop().unwrap().get("additionalModelResponseFieldPaths").is_none()
+    );
 
     let answer = answer.response_fields(json!({"stop_sequence": "STOP"}));
     let stops = json!(["END", "STOP"]);
     let one_of_two = ended(&host, CLAUDE, &stops, |_| script(&emulator, &answer)).await;
-    assert_eq!(one_of_two, told("one ", "stop_sequence", "STOP".into()));
-    let paths = sent(&emulator).pop().unwrap()["additionalModelResponseFieldPaths"].clone();
+    assert_eq!(one_of_two, end_of_answer("one ", "stop_sequence", "STOP".into()));
+    let paths = sent_bodies(&emulator).pop().unwrap()["additionalModelResponseFieldPaths"].clone();
     assert_eq!(paths, json!(["/stop_sequence"]));
 }
 
@@ -77,15 +79,17 @@ async fn a_message_names_the_stop_sequence_at_which_the_host_has_cut_it() {
     refuse_stop_sequences(&emulator);
     for stops in [json!(["END"]), json!(["STOP", "END"])] {
         let cut = ended(&host, NOVA, &stops, |_| script(&emulator, &answer)).await;
-        assert!(sent(&emulator).pop().unwrap()["inferenceConfig"].get("stopSequences").is_none());
-        assert_eq!(cut, told("one ", "stop_sequence", "END".into()));
+        assert!(
+            sent_bodies(&emulator).pop().unwrap()["inferenceConfig"].get("stopSequences").is_none()
+        );
+        assert_eq!(cut, end_of_answer("one ", "stop_sequence", "END".into()));
     }
     let whole = ended(&host, NOVA, &json!(["NEVER"]), |_| script(&emulator, &answer)).await;
-    assert_eq!(whole, told("one END two STOP", "end_turn", Value::Null));
+    assert_eq!(whole, end_of_answer("one END two STOP", "end_turn", Value::Null));
     // Claude takes no blank stop sequences.
     let lines = ModelAnswer::with_text(["one\n", "\ntwo"]);
     let cut = ended(&host, CLAUDE, &json!(["\n\n"]), |_| script(&emulator, &lines)).await;
-    assert_eq!(cut, told("one", "stop_sequence", "\n\n".into()));
+    assert_eq!(cut, end_of_answer("one", "stop_sequence", "\n\n".into()));
 }
 
 #[actix_web::test]
@@ -108,14 +112,14 @@ async fn a_message_names_the_stop_sequence_that_a_server_tells() {
         let part = if streamed { "delta" } else { "message" };
         let mut choice = json!({"index": 0, "finish_reason": "stop"});
         choice[part] = json!({"role": "assistant", "content": "one "});
-        json!({"choices": [with(choice, fields.clone())]})
+        json!({"choices": [with_fields(choice, fields.clone())]})
     };
     for (fields, expected) in [
-        (json!({"stop_reason": "END"}), told("one ", "stop_sequence", "END".into())),
-        (json!({"matched_stop": "END"}), told("one ", "stop_sequence", "END".into())),
-        (json!({"stop_reason": 128_009}), told("one ", "end_turn", Value::Null)),
-        (json!({"stop_reason": "end_turn"}), told("one ", "end_turn", Value::Null)),
-        (json!({}), told("one ", "end_turn", Value::Null)),
+        (json!({"stop_reason": "END"}), end_of_answer("one ", "stop_sequence", "END".into())),
+        (json!({"matched_stop": "END"}), end_of_answer("one ", "stop_sequence", "END".into())),
+        (json!({"stop_reason": 128_009}), end_of_answer("one ", "end_turn", Value::Null)),
+        (json!({"stop_reason": "end_turn"}), end_of_answer("one ", "end_turn", Value::Null)),
+        (json!({}), end_of_answer("one ", "end_turn", Value::Null)),
     ] {
         let script = |streamed: bool| {
             let answer = choice(streamed, &fields);

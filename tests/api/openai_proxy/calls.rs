@@ -61,7 +61,7 @@ async fn sent_by_all_apis(rig: &Rig, id: &str, rounds: &[&[(&str, &str)]]) -> Ve
     ] {
         let answered = rig.host.post(path, &body).await;
         assert_eq!(answered.status, 200, "{path}: {}", answered.text);
-        sent.push(rig.server.asked().pop().unwrap().body);
+        sent.push(rig.server.chat_requests().pop().unwrap().body);
     }
     sent
 }
@@ -92,7 +92,7 @@ async fn calls_without_ids_get_some() {
     let body = json!({"model": MODEL, "messages": [{"role": "user", "content": "hi"},
         {"role": "assistant", "content": "", "tool_calls": [call("{\"a\":1}"), call("{\"a\":2}")]},
         result("one"), result("two")]});
-    let (calls, ids) = calls_of(&rig.sent(&body).await);
+    let (calls, ids) = calls_of(&rig.sent_body(&body).await);
     assert_eq!((&*calls[0].1, &*calls[1].1), ("one", "two"));
     assert!(ids.iter().all(|id| !id.is_empty()) && ids[0] != ids[1], "{ids:?}");
 }
@@ -109,5 +109,5 @@ async fn a_server_that_takes_only_ids_of_nine_letters_gets_such() {
         let fits = |id: &String| id.len() == 9 && id.bytes().all(|b| b.is_ascii_alphanumeric());
         assert!(ids.iter().all(fits) && ids[0] != ids[1], "{ids:?}");
     }
-    assert_eq!(rig.server.asked().len(), 4, "it is learned");
+    assert_eq!(rig.server.chat_requests().len(), 4, "it is learned");
 }

@@ -272,7 +272,7 @@ async fn a_refusal_names_the_valve_of_the_limit_that_was_met() {
         let chat = host.post("/chat/completions", &body).await;
         let response = host.post("/responses", &json!({"model": model, "input": "hi"})).await;
         for refused in [chat, response] {
-            let message = refused.refused(429);
+            let message = refused.error_message(429);
             assert!(message.ends_with(valve), "{message}");
         }
     }
