@@ -16,8 +16,8 @@ use tokio::time::{Instant, timeout_at};
 /// A body up to this size counts as small: a part of the budget is kept for such bodies.
 const SMALL: usize = 1 << 20;
 
-/// The bytes that each piece of JSON is charged beside its own: it takes some 200 bytes of memory, a
-/// byte of text at most 4.
+/// The bytes that each piece of JSON is charged beside its own: it takes some 200 bytes of memory,
+/// a byte of text at most 4.
 const PIECE_OVERHEAD: usize = 64;
 
 /// The maximum time for a small body, and the window in which `MIN_WINDOW_BYTES` must come.
@@ -141,8 +141,8 @@ fn structure_error(error: JsonLimitsError) -> Error {
     Error::new(status, format!("the body is {error}"))
 }
 
-/// Reads and discards the rest of a body that was refused, for a while: a client that is not read to
-/// its end would not see the answer.
+/// Reads and discards the rest of a body that was refused, for a while: a client that is not read
+/// to its end would not see the answer.
 async fn discard<E>(mut payload: impl Stream<Item = Result<Bytes, E>> + Unpin, most: usize) {
     let end = Instant::now() + MAX_DISCARD;
     let mut passed = 0;

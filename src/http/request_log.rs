@@ -129,8 +129,8 @@ impl RequestLog {
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records the kind of an error, in a word for programs. Its text is logged at DEBUG only: an upstream
-    /// may quote the prompt in it.
+    /// Records the kind of an error, in a word for programs. Its text is logged at DEBUG only: an
+    /// upstream may quote the prompt in it.
     pub fn fail(&self, kind: &'static str, error: &dyn fmt::Display) {
         self.outcome().error = Some(kind);
         tracing::debug!(request.id = self.id, error = %error, "A request failed.");
