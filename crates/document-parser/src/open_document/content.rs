@@ -74,8 +74,8 @@ impl<'a> ContentParser<'a> {
         match event {
             XmlEvent::Start { .. } if self.skipped_depth > 0 => self.skipped_depth += 1,
             XmlEvent::End { .. } if self.skipped_depth > 0 => self.skipped_depth -= 1,
-            // Deleted text, comments, the same text for programs that cannot show a shape, the number
-            // of a slide, and pictures.
+            // Deleted text, comments, the same text for programs that cannot show a shape, the
+            // number of a slide, and pictures.
             XmlEvent::Start {
                 local_name:
                     "tracked-changes" | "annotation" | "forms" | "desc" | "automatic-styles"

@@ -1,5 +1,5 @@
 //! `OpenDocument` in one XML file (FODT, FODS, FODP).
-//! <https://docs.oasis-open.org/office/OpenDocument/v1.3/os/part3-schema/OpenDocument-v1.3-os-part3-schema.html#element-office_document>
+//! The outermost element is `office:document` (`OpenDocument` 1.3, part 3, section 3.1.2).
 
 use super::{content::ContentParser, page_texts::PageTexts};
 use crate::{

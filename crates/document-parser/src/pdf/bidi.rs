@@ -102,7 +102,7 @@ fn find_runs(chars: &[char], is_of_run: impl Fn(Direction) -> bool) -> Vec<Range
 
 /// Moves the mark that ends a sentence from the beginning of a line to its end. It stands there if
 /// the line was set in a paragraph that is written from left to right.
-fn move_end_mark(chars: &mut Vec<char>) {
+fn move_end_mark(chars: &mut [char]) {
     let is_end_mark = |char: &char| matches!(char, '.' | '!' | '?' | '؟' | '۔');
     let begins_sentence = |char: &char| direction(*char) == Direction::RightToLeft;
     if chars.first().is_some_and(is_end_mark)
