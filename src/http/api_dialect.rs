@@ -8,8 +8,8 @@ use super::{
     sse_body::{self, FrameWriter},
     tool_choice,
 };
-use crate::model_call::ModelCall;
-use actix_web::HttpResponse;
+use crate::{blocking, model_call::ModelCall};
+use actix_web::{HttpResponse, http::header::ContentType};
 use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use pipe_sdk::{Answer, Body, Chunk, ChunkStream, Demand, PipeError, Side};
 use serde::Serialize;
@@ -21,7 +21,7 @@ pub trait ApiDialect {
     /// The writer of a streamed response.
     type Writer: FrameWriter;
     /// The object of a complete response.
-    type Whole: Serialize;
+    type Whole: Serialize + Send + 'static;
 
     /// Returns whether an answer may have several choices. Where it may not, they stand one below
     /// the other.
@@ -117,10 +117,25 @@ impl RequestContext {
                 first.usage = usage;
             }
             record.outcome().usage = usage;
-            Ok(head.response().json(dialect.response_object(&head, answers)?))
+            let is_long = blocking::is_long(answers.iter().map(text_bytes).sum());
+            let object = dialect.response_object(&head, answers)?;
+            if !is_long {
+                return Ok(head.response().json(object));
+            }
+            let json = async move { serde_json::to_vec(&object).map_err(PipeError::internal) };
+            let json = blocking::run(json).await?;
+            Ok(head.response().content_type(ContentType::json()).body(json))
         };
         self.or_shutdown(answer).await
     }
+}
+
+/// Returns the number of bytes of an answer's texts.
+fn text_bytes(answer: &Answer) -> usize {
+    let pictures = answer.pictures.iter().map(|picture| picture.url.len());
+    let arguments = answer.tool_calls.iter().map(|call| call.function.arguments.len());
+    let others = pictures.chain(arguments).chain(answer.earlier.iter().map(text_bytes));
+    answer.content.len() + answer.reasoning.len() + others.sum::<usize>()
 }
 
 /// Returns the same answer with its choices one below the other, each under its title.

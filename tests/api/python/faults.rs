@@ -17,7 +17,7 @@ class Pipeline:
         self.waiting = None
         self.type = "manifold"
         self.name = ""
-        names = "fine exits segfaults loops prints leaks endless closes waits awaits large forges mutes swells sleeps process go".split()
+        names = "fine exits segfaults loops prints leaks endless lengthy closes waits awaits large forges mutes swells sleeps process go".split()
         self.pipelines = [{"id": name, "name": name} for name in names]
 
     def pipe(self, user_message, model_id, messages, body):
@@ -47,6 +47,9 @@ class Pipeline:
         kept = []
         while True:
             kept.append(bytearray(64 << 20))
+
+    def lengthy(self):
+        return "x" * (16 << 20)
 
     def endless(self):
         while True:
@@ -188,10 +191,36 @@ async fn a_client_that_leaves_closes_the_generator() {
 
 #[actix_web::test]
 async fn an_answer_without_end_is_not_kept_whole() {
-    let Some(host) = python_host(&[("faults.py", FAULTS)]).await else { return };
+    let Some(host) = faults_host().await else { return };
     let refused = host.chat("faults.endless", "hi").await;
     assert!(refused.error_message(502).contains("larger than 64 MiB"), "{}", refused.text);
     assert_eq!(host.answer_text("faults.fine", "hi").await, "fine");
+}
+
+#[actix_web::test]
+async fn an_answer_of_many_megabytes_holds_up_no_other_request() {
+    let Some(host) = faults_host().await else { return };
+    let begun = Instant::now();
+    let answer = async {
+        let body = chat("faults.lengthy", "hi");
+        let request = host.request(Method::POST, "/chat/completions").json(&body);
+        request.send().await.unwrap().bytes().await.unwrap().len()
+    };
+    let mut longest = Duration::ZERO;
+    let watch = async {
+        loop {
+            let asked = Instant::now();
+            host.get("/health").await;
+            longest = longest.max(asked.elapsed());
+        }
+    };
+    let length = tokio::select! {
+        length = answer => length,
+        never = watch => never,
+    };
+    assert!(length > 16 << 20, "{length}");
+    let total = begun.elapsed();
+    assert!(longest * 3 < total, "{longest:?} of {total:?}");
 }
 
 #[actix_web::test]
