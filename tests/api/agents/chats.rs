@@ -9,6 +9,8 @@ use crate::{
 use bedrock_emulator::Emulator;
 use serde_json::{Value, json};
 
+const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
+
 /// A host before Bedrock and before an OpenAI-compatible server.
 struct Rig {
     emulator: Emulator,
@@ -232,4 +234,27 @@ async fn calls_without_arguments_stop_no_session() {
         let server = rig.server.chat_requests().pop().unwrap().body;
         assert_eq!(server["messages"][1]["tool_calls"][0]["function"]["arguments"], "{}");
     }
+}
+
+#[actix_web::test]
+async fn a_tool_that_shows_a_picture_stops_no_session_with_a_model_that_sees_none() {
+    let emulator = emulator();
+    let host = host(&emulator).await;
+    let model = "bedrock_models.us.meta.llama3-3-70b-instruct-v1:0";
+    let source = json!({"type": "base64", "media_type": "image/png", "data": PNG});
+    let shown = json!([{"type": "tool_result", "tool_use_id": "c", "content": [{"type": "text", "text": "a.png"}, {"type": "image", "source": source}]}]);
+    let used = json!([{"type": "tool_use", "id": "c", "name": "look", "input": {}}]);
+    let messages = |last: Value| json!([{"role": "user", "content": "hi"}, {"role": "assistant", "content": used}, {"role": "user", "content": last}]);
+    let body = |last: Value| json!({"model": model, "max_tokens": 9, "messages": messages(last), "tools": [{"name": "look", "input_schema": look()}]});
+    let answered = host.post("/v1/messages", &body(shown.clone())).await;
+    assert_eq!(answered.status, 200, "{}", answered.text);
+    let sent = sent(&emulator).pop().unwrap();
+    let result = &sent["messages"][2]["content"][0]["toolResult"]["content"];
+    assert_eq!(result[0]["text"], "a.png");
+    assert!(result[1]["text"].as_str().unwrap().contains("left out"), "{sent}");
+    // What a person sends is theirs to leave out.
+    let mut own = shown;
+    own.as_array_mut().unwrap().push(json!({"type": "image", "source": source}));
+    let refused = host.post("/v1/messages", &body(own)).await;
+    assert_eq!(refused.status, 400, "{}", refused.text);
 }

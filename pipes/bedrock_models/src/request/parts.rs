@@ -66,7 +66,11 @@ fn read_part<'a>(
         Part::ImageUrl { image_url, rest } => {
             check_media_role(role)?;
             let label = rest.get("format").and_then(Value::as_str);
-            (Some(budget.image(image_url, label, target)?), rest)
+            let block = match left_out_image(role, target) {
+                Some(note) => note,
+                None => budget.image(image_url, label, target)?,
+            };
+            (Some(block), rest)
         }
         Part::Other(part) => (read_other_part(part, role, target, budget, blocks)?, part),
     };
@@ -94,6 +98,11 @@ fn read_other_part<'a>(
     let kind = word("type").ok_or("a part needs a type, as in `text` or `image_url`")?;
     if MEDIA_TYPES.contains(&kind) {
         check_media_role(role)?;
+    }
+    if matches!(kind, "input_image" | "image")
+        && let Some(note) = left_out_image(role, target)
+    {
+        return Ok(Some(note));
     }
     Ok(match kind {
         "input_text" | "output_text" => word("text").and_then(|words| text_of_role(words, role)),
@@ -132,6 +141,13 @@ fn read_other_part<'a>(
         kind => text_of_part(&Value::Object(part.clone()))
             .map(|words| Block::Text(format!("[{kind}] {words}").into())),
     })
+}
+
+/// Returns the note in place of an image that no person has sent, for a model that takes none: a tool
+/// that shows one must not stop a session.
+fn left_out_image<'a>(role: Role, target: &Target) -> Option<Block<'a>> {
+    let is_left_out = role != Role::User && target.inputs.image == Some(false);
+    is_left_out.then(|| Block::Text("[An image was left out: you cannot see images.]".into()))
 }
 
 /// The types of parts that hold media.
