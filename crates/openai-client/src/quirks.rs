@@ -5,7 +5,7 @@ mod size_limits;
 mod token_limits;
 
 use crate::{ApiError, base_url::Vendor, request::CallIdForm};
-use pipe_sdk::{Body, Content, Part, Tool, find_remaining_tokens, without_quotes};
+use pipe_sdk::{Body, Content, Part, Role, Tool, find_remaining_tokens, without_quotes};
 use size_limits::SizedField;
 use std::fmt;
 
@@ -25,6 +25,8 @@ pub(crate) struct Quirks {
     pub slow_whole_answers: bool,
     /// The model accepts no files.
     pub no_files: bool,
+    /// The model accepts no images, so those that tools or the assistant have shown are left out.
+    pub no_shown_images: bool,
     /// The server has no tools of its own, or not those that were asked for.
     pub no_hosted_tools: bool,
     /// The model accepts only the plainest schemas of tools.
@@ -69,6 +71,8 @@ pub(crate) enum Quirk {
     SlowWholeAnswers,
     /// The model accepts no files.
     NoFiles,
+    /// The model accepts no images.
+    NoShownImages,
     /// The server does not have the tools of its own that were asked for.
     NoHostedTools,
     /// The model accepts only the plainest schemas of tools.
@@ -99,6 +103,7 @@ impl fmt::Display for Quirk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoFiles => "NoFiles",
+            Self::NoShownImages => "NoShownImages",
             Self::NoHostedTools => "NoHostedTools",
             Self::PlainSchemas => "PlainSchemas",
             Self::NoCacheControl => "NoCacheControl",
@@ -138,6 +143,7 @@ impl Quirks {
             Quirk::OtherTokenLimitThan(name) => Self { token_limit: Some(name.other()), ..self },
             Quirk::SlowWholeAnswers => Self { slow_whole_answers: true, ..self },
             Quirk::NoFiles => Self { no_files: true, ..self },
+            Quirk::NoShownImages => Self { no_shown_images: true, ..self },
             Quirk::NoHostedTools => Self { no_hosted_tools: true, ..self },
             Quirk::PlainSchemas => Self { plain_schemas: true, ..self },
             Quirk::NoCacheControl => Self { no_cache_control: true, ..self },
@@ -297,6 +303,11 @@ impl Quirks {
         if !self.plain_schemas && names_schemas && !body.tools.is_empty() {
             return Some(Quirk::PlainSchemas);
         }
+        let names_images =
+            param.contains("image") || says(&["image", "multimodal", "multi-modal", "vision"]);
+        if !self.no_shown_images && names_images && has_shown_images(body) {
+            return Some(Quirk::NoShownImages);
+        }
         let names_parts =
             param.contains("content") || says(&["file", "content", "part", "document"]);
         (!self.no_files && names_parts && has_files(body)).then_some(Quirk::NoFiles)
@@ -417,6 +428,22 @@ fn uses_max_completion_tokens(model: &str) -> bool {
 fn has_reasoning(body: &Body) -> bool {
     let has = |name: &&str| body.messages.iter().any(|message| message.rest.contains_key(*name));
     REASONING_FIELDS.iter().any(has)
+}
+
+/// Returns whether a tool or the assistant has shown an image.
+fn has_shown_images(body: &Body) -> bool {
+    let is_image = |part: &Part| match part {
+        Part::ImageUrl { .. } => true,
+        Part::Other(fields) => fields
+            .get("type")
+            .is_some_and(|kind| matches!(kind.as_str(), Some("image" | "input_image"))),
+        Part::Text { .. } => false,
+    };
+    let shown = body.messages.iter().filter(|message| message.role != Role::User);
+    shown.filter_map(|message| message.content.as_ref()).any(|content| match content {
+        Content::Parts(parts) => parts.iter().any(is_image),
+        Content::Text(_) => false,
+    })
 }
 
 fn has_files(body: &Body) -> bool {

@@ -111,3 +111,30 @@ async fn a_server_that_takes_only_ids_of_nine_letters_gets_such() {
     }
     assert_eq!(rig.server.chat_requests().len(), 4, "it is learned");
 }
+
+#[actix_web::test]
+async fn a_picture_that_a_tool_shows_stops_no_session_with_a_model_that_sees_none() {
+    let rig = rig(json!({})).await;
+    let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}});
+    let call = json!({"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let body = json!({"model": MODEL, "messages": [{"role": "user", "content": "hi"},
+        {"role": "assistant", "content": null, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "a", "content": [{"type": "text", "text": "a.png"}, image]}]});
+    let refusal = json!({"error": {"message": "At most 0 image(s) may be provided in one prompt.", "type": "BadRequestError", "code": 400}});
+    rig.server.script(json_of("400 Bad Request", "", &refusal));
+    for _ in 0..2 {
+        let answered = rig.post(&body).await;
+        assert_eq!(answered.status, 200, "{}", answered.text);
+    }
+    let asked = rig.server.asked();
+    assert_eq!(asked.len(), 3, "it is learned");
+    assert!(asked[0].body.to_string().contains("image_url"));
+    for asked in &asked[1..] {
+        let sent = asked.body.to_string();
+        assert!(!sent.contains("image_url") && sent.contains("left out"), "{sent}");
+    }
+    // What a person sends is theirs to leave out.
+    let own = json!({"model": MODEL, "messages": [{"role": "user", "content": [image]}]});
+    rig.server.script(json_of("400 Bad Request", "", &refusal));
+    assert_eq!(rig.post(&own).await.status, 400);
+}

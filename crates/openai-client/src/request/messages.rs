@@ -220,7 +220,11 @@ impl<'a> MessageWriter<'a> {
         }
         let whose = if role == Role::Assistant { "The assistant" } else { "The tool" };
         self.shown.push(RequestPart::from_text(format!("[{whose} has shown this:]")));
-        self.shown.extend(media);
+        let leaves_out = self.quirks.no_shown_images;
+        self.shown.extend(media.into_iter().map(|part| match part {
+            RequestPart::ImageUrl { .. } if leaves_out => RequestPart::from_text(LEFT_OUT_IMAGE),
+            part => part,
+        }));
     }
 
     /// Tells what was shown in a message of the user's own.
@@ -263,6 +267,9 @@ impl<'a> RequestMessage<'a> {
         }
     }
 }
+
+/// The text in place of an image for a model that accepts none.
+const LEFT_OUT_IMAGE: &str = "[An image was left out: you cannot see images.]";
 
 /// The text before the result of a tool that has failed.
 const FAILURE: &str = "The tool has failed:";
