@@ -4,12 +4,13 @@ use super::{
     Error,
     answer::{self, ResponseHead},
     choices::{Choices, sum},
+    json,
     request_context::RequestContext,
     sse_body::{self, FrameWriter},
     tool_choice,
 };
-use crate::{blocking, model_call::ModelCall};
-use actix_web::{HttpResponse, http::header::ContentType};
+use crate::model_call::ModelCall;
+use actix_web::HttpResponse;
 use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use pipe_sdk::{Answer, Body, Chunk, ChunkStream, Demand, PipeError, Side};
 use serde::Serialize;
@@ -117,14 +118,9 @@ impl RequestContext {
                 first.usage = usage;
             }
             record.outcome().usage = usage;
-            let is_long = blocking::is_long(answers.iter().map(text_bytes).sum());
+            let bytes = answers.iter().map(text_bytes).sum();
             let object = dialect.response_object(&head, answers)?;
-            if !is_long {
-                return Ok(head.response().json(object));
-            }
-            let json = async move { serde_json::to_vec(&object).map_err(PipeError::internal) };
-            let json = blocking::run(json).await?;
-            Ok(head.response().content_type(ContentType::json()).body(json))
+            json::respond(head.response(), bytes, object).await
         };
         self.or_shutdown(answer).await
     }

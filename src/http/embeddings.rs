@@ -137,7 +137,7 @@ pub async fn embed(
     };
     let data = vectors.into_iter().enumerate().map(item).collect();
     let list = EmbeddingList { object: "list", data, model, usage };
-    json::respond(numbers * NUMBER_BYTES, list).await
+    Ok(json::respond(HttpResponse::Ok(), numbers * NUMBER_BYTES, list).await?)
 }
 
 fn input_type_header(headers: &HeaderMap) -> Result<Option<EmbedInput>, PipeError> {

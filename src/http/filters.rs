@@ -45,7 +45,7 @@ pub async fn inlet(
         identity::copy_chat_keys(&mut filtered.0);
     }
     // The chat as the filter left it is about as long as the request.
-    json::respond(body_size(&request), filtered).await
+    Ok(json::respond(HttpResponse::Ok(), body_size(&request), filtered).await?)
 }
 
 /// `POST /{id}/filter/outlet`.
@@ -61,7 +61,7 @@ pub async fn outlet(
     let filtered = blocking::run(is_long, slot.outlet(call)).await;
     let filtered = filtered.map_err(|error| Error::from(error).in_reason())?;
     // The chat as the filter left it is about as long as the request.
-    json::respond(body_size(&request), filtered).await
+    Ok(json::respond(HttpResponse::Ok(), body_size(&request), filtered).await?)
 }
 
 /// Returns the call of a filter. Its user and chat are trusted: Open WebUI's server sent them with

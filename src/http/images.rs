@@ -90,7 +90,8 @@ pub async fn generate(
     let output_format = images.first().map(|image| image.format);
     let bytes = images.iter().map(|image| image.base64.len()).sum();
     let data = images.into_iter().map(|image| delivery.encode(image)).collect();
-    json::respond(bytes, ImageList { created: unix_seconds(), data, output_format }).await
+    let list = ImageList { created: unix_seconds(), data, output_format };
+    Ok(json::respond(HttpResponse::Ok(), bytes, list).await?)
 }
 
 fn check(prompt: &str, rest: &Map<String, Value>) -> Result<()> {

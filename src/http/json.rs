@@ -8,7 +8,7 @@ use super::{
 };
 use crate::blocking;
 use actix_web::{
-    FromRequest, HttpMessage, HttpRequest, HttpResponse,
+    FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder,
     dev::Payload,
     http::{
         StatusCode,
@@ -17,7 +17,7 @@ use actix_web::{
     web,
 };
 use futures_util::future::LocalBoxFuture;
-use pipe_sdk::replace_lone_surrogates;
+use pipe_sdk::{PipeError, replace_lone_surrogates};
 use serde::{
     Serialize,
     de::{DeserializeOwned, IgnoredAny},
@@ -93,18 +93,19 @@ pub fn check_encoding(headers: &HeaderMap) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns a response whose JSON takes about so many bytes. A long one is written on a blocking
+/// Completes a response by JSON that takes about so many bytes. A long one is written on a blocking
 /// thread.
 ///
 /// # Errors
 /// A value that cannot be JSON, which is a defect.
 pub async fn respond(
+    mut response: HttpResponseBuilder,
     bytes: usize,
     value: impl Serialize + Send + 'static,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, PipeError> {
     let json = blocking::compute(bytes, move || serde_json::to_vec(&value)).await?;
-    let json = json.map_err(|_| Error::panicked())?;
-    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(json))
+    let json = json.map_err(PipeError::internal)?;
+    Ok(response.content_type(ContentType::json()).body(json))
 }
 
 /// Returns the length that the headers declare.

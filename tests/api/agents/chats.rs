@@ -248,7 +248,7 @@ async fn a_tool_that_shows_a_picture_stops_no_session_with_a_model_that_sees_non
     let body = |last: Value| json!({"model": model, "max_tokens": 9, "messages": messages(last), "tools": [{"name": "look", "input_schema": look()}]});
     let answered = host.post("/v1/messages", &body(shown.clone())).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
-    let sent = sent(&emulator).pop().unwrap();
+    let sent = sent_bodies(&emulator).pop().unwrap();
     let result = &sent["messages"][2]["content"][0]["toolResult"]["content"];
     assert_eq!(result[0]["text"], "a.png");
     assert!(result[1]["text"].as_str().unwrap().contains("left out"), "{sent}");

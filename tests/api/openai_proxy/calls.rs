@@ -126,7 +126,7 @@ async fn a_picture_that_a_tool_shows_stops_no_session_with_a_model_that_sees_non
         let answered = rig.post(&body).await;
         assert_eq!(answered.status, 200, "{}", answered.text);
     }
-    let asked = rig.server.asked();
+    let asked = rig.server.chat_requests();
     assert_eq!(asked.len(), 3, "it is learned");
     assert!(asked[0].body.to_string().contains("image_url"));
     for asked in &asked[1..] {
