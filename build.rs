@@ -1,5 +1,5 @@
-//! Tells the program which commit it is built from, for `pipewright --version`, and lets it run
-//! with an older glibc than that of the machine that builds it.
+//! Tells the program which commit it is built from, for `pipewright --version`, lets it run with an
+//! older glibc than that of the machine that builds it, and sets the allocator of glibc.
 //!
 //! Cargo also gives the variable to programs that `cargo run` and `cargo test` start, so it has no
 //! `PIPEWRIGHT_` before it: the program would take it for a setting.
@@ -11,16 +11,19 @@ fn main() {
     println!("cargo::rerun-if-env-changed=PIPEWRIGHT_COMMIT");
     let build = describe_build();
     println!("cargo::rustc-env=BUILD_DESCRIPTION={build}");
-    link_hypot();
+    link_glibc_sources();
 }
 
-/// Links the functions that would need glibc 2.35 into the programs.
-fn link_hypot() {
-    const SOURCE: &str = "src/glibc/hypot.c";
-    println!("cargo::rerun-if-changed={SOURCE}");
+/// Links functions that would need glibc 2.35, and the settings of its allocator, into the
+/// programs.
+fn link_glibc_sources() {
+    const SOURCES: [&str; 2] = ["src/glibc/hypot.c", "src/glibc/malloc.c"];
+    for source in SOURCES {
+        println!("cargo::rerun-if-changed={source}");
+    }
     let is_target = |name, value| env::var(name).is_ok_and(|target| target == value);
     if is_target("CARGO_CFG_TARGET_OS", "linux") && is_target("CARGO_CFG_TARGET_ENV", "gnu") {
-        for object in cc::Build::new().file(SOURCE).compile_intermediates() {
+        for object in cc::Build::new().files(SOURCES).compile_intermediates() {
             println!("cargo::rustc-link-arg-bins={}", object.display());
         }
     }
