@@ -283,6 +283,8 @@ fn bind_server(
         .tcp_nodelay(true)
         // A client that has gone is noticed at once, and with it goes the upstream's answer.
         .h1_allow_half_closed(false)
+        // Each client that stops reading costs twice as much.
+        .h1_write_buffer_size(8 << 10)
         .keep_alive(Duration::from_secs(75))
         .on_connect(set_user_timeout(settings.write_idle_seconds))
         .backlog(4096)

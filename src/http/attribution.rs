@@ -24,7 +24,7 @@ pub fn without_attribution(mut message: Message) -> Option<Message> {
     }
     match message.content.take() {
         Some(Content::Text(text)) => {
-            message.content = Some(Content::Text(strip_attribution(text)?))
+            message.content = Some(Content::Text(strip_attribution(text)?));
         }
         Some(Content::Parts(parts)) => {
             let had_parts = !parts.is_empty();

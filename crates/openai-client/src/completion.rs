@@ -43,7 +43,7 @@ pub(crate) struct Choice<'a> {
     /// The stop sequence at which the answer has ended, or the number of a token (vLLM).
     #[serde(borrow)]
     pub stop_reason: Option<&'a RawValue>,
-    /// The same (SGLang).
+    /// The same (`SGLang`).
     #[serde(borrow)]
     pub matched_stop: Option<&'a RawValue>,
     #[serde(borrow)]

@@ -62,8 +62,8 @@ pub(super) fn find_size_limit(api_error: &ApiError) -> Option<(SizedField, usize
     Some((field, limit))
 }
 
-/// Returns whether a refusal wants ids of nine letters and digits, as Mistral's "Tool call id was
-/// call_0 but must be a-z, A-Z, 0-9, with a length of 9".
+/// Returns whether a refusal wants ids of nine letters and digits, as Mistral's `Tool call id was
+/// call_0 but must be a-z, A-Z, 0-9, with a length of 9`.
 pub(super) fn wants_nine_letter_ids(api_error: &ApiError) -> bool {
     let message = api_error.message.to_ascii_lowercase();
     message.trim_start().starts_with("tool call id was ") && message.contains("length of 9")
