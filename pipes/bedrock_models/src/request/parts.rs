@@ -143,8 +143,8 @@ fn read_other_part<'a>(
     })
 }
 
-/// Returns the note in place of an image that no person has sent, for a model that takes none: a tool
-/// that shows one must not stop a session.
+/// Returns the note in place of an image that no person has sent, for a model that takes none: a
+/// tool that shows one must not stop a session.
 fn left_out_image<'a>(role: Role, target: &Target) -> Option<Block<'a>> {
     let is_left_out = role != Role::User && target.inputs.image == Some(false);
     is_left_out.then(|| Block::Text("[An image was left out: you cannot see images.]".into()))
