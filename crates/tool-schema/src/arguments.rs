@@ -1,7 +1,7 @@
 //! Arguments of tools whose schema was changed in form: wrapped into an object, or with properties
 //! of other names.
 
-use crate::repair::move_references;
+use crate::repair::{move_pointer, move_references};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
@@ -31,10 +31,11 @@ impl ArgumentShape {
     pub fn wrap(&mut self, schema: &mut Map<String, Value>) {
         let mut inner = std::mem::take(schema);
         // References point into the root, and what they point at moves with it.
-        move_references(&mut inner, "#", &format!("#/properties/{WRAPPED}"));
+        let root = format!("#/properties/{WRAPPED}");
+        move_references(&mut inner, &|pointer| move_pointer(pointer, "#", &root));
         for name in ["$defs", "definitions"] {
-            let moved = format!("#/properties/{WRAPPED}/{name}");
-            move_references(&mut inner, &moved, &format!("#/{name}"));
+            let (from, to) = (format!("{root}/{name}"), format!("#/{name}"));
+            move_references(&mut inner, &|pointer| move_pointer(pointer, &from, &to));
         }
         for name in ["$schema", "$defs", "definitions"] {
             schema.extend(inner.shift_remove(name).map(|value| (name.to_owned(), value)));
@@ -61,7 +62,7 @@ impl ArgumentShape {
         }
         let Some(Value::Object(properties)) = schema.get_mut("properties") else { return false };
         let mut sent: HashMap<String, String> = HashMap::new();
-        let (mut renamed, mut moved) = (Map::new(), Vec::new());
+        let (mut renamed, mut moved) = (Map::new(), HashMap::new());
         for (name, mut property) in std::mem::take(properties) {
             if is_accepted(&name) {
                 renamed.insert(name, property);
@@ -71,15 +72,18 @@ impl ArgumentShape {
                 crate::repair::describe(property, &format!("The parameter `{name}`."));
             }
             let replacement = replacement_of(&name);
-            moved.push((pointer_token(&name), replacement.clone()));
+            moved.insert(pointer_token(&name), replacement.clone());
             sent.insert(name.clone(), replacement.clone());
             self.originals.insert(replacement.clone(), name);
             renamed.insert(replacement, property);
         }
         *properties = renamed;
-        for (from, to) in moved {
-            move_references(schema, &format!("#/properties/{from}"), &format!("#/properties/{to}"));
-        }
+        // Once for all names: a client may send thousands of them.
+        move_references(schema, &|pointer| {
+            let below = pointer.strip_prefix("#/properties/")?;
+            let name = below.split('/').next()?;
+            move_pointer(below, name, moved.get(name)?).map(|below| format!("#/properties/{below}"))
+        });
         for name in schema.get_mut("required").and_then(Value::as_array_mut).into_iter().flatten() {
             if let Some(replacement) = name.as_str().and_then(|name| sent.get(name)) {
                 *name = replacement.as_str().into();
@@ -93,10 +97,9 @@ impl ArgumentShape {
         self.rewrite(arguments, |value| match value {
             value if self.is_wrapped => json!({WRAPPED: value}),
             Value::Object(fields) => {
-                let sent = |name: String| {
-                    let known = self.originals.iter().find(|(_, original)| **original == name);
-                    known.map_or(name, |(sent, _)| sent.clone())
-                };
+                let sent = self.originals.iter().map(|(sent, original)| (original, sent));
+                let sent: HashMap<_, _> = sent.collect();
+                let sent = |name: String| sent.get(&name).map_or(name, |sent| (*sent).clone());
                 fields.into_iter().map(|(name, value)| (sent(name), value)).collect()
             }
             value => value,
@@ -181,6 +184,37 @@ mod tests {
         assert_eq!(shape.to_client(r#"["x"]"#), r#"["x"]"#);
         assert_eq!(shape.to_service(r#"["x"]"#), r#"{"value":["x"]}"#);
         assert_eq!(shape.to_client("[cut"), "[cut");
+    }
+
+    /// If each name took a walk through the schema, this would take hours.
+    #[test]
+    fn tens_of_thousands_of_odd_names_are_renamed_at_once() {
+        let property = |number: usize| {
+            let next = format!("#/properties/$p{}", number + 1);
+            (format!("$p{number}"), json!({"items": {"$ref": next}}))
+        };
+        let mut properties: Map<String, Value> = (0..20_000).map(property).collect();
+        let required: Vec<_> = properties.keys().cloned().collect();
+        properties.insert("$p20000".into(), json!({"$ref": "#/properties/$p0/items"}));
+        let mut schema =
+            object(json!({"type": "object", "properties": properties, "required": required}));
+        let mut shape = ArgumentShape::default();
+        assert!(shape.rename_properties(&mut schema));
+        assert!(!crate::repair(&mut schema), "all references lead somewhere");
+        let arguments: Map<_, _> =
+            properties.into_iter().map(|(name, _)| (name, 1.into())).collect();
+        let arguments = Value::from(arguments).to_string();
+        assert_eq!(shape.to_client(&shape.to_service(&arguments)), arguments);
+    }
+
+    #[test]
+    fn tens_of_thousands_of_dangling_references_are_removed_at_once() {
+        let property =
+            |number: usize| (format!("p{number}"), json!({"$ref": format!("#/$defs/{number}")}));
+        let properties: Map<String, Value> = (0..20_000).map(property).collect();
+        let mut schema = object(json!({"type": "object", "properties": properties}));
+        assert!(crate::repair(&mut schema));
+        assert!(!Value::from(schema).to_string().contains("$ref"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The values of JSON Schema's keywords, and the names of its types.
 
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 
 /// The value of a keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,12 @@ pub enum Holds {
     One,
     /// Something else.
     Data,
+}
+
+/// Appends the values that the list does not hold yet.
+pub fn append_new(list: &mut Vec<Value>, more: impl IntoIterator<Item = Value>) {
+    let mut known: HashSet<Value> = list.iter().cloned().collect();
+    list.extend(more.into_iter().filter(|value| known.insert(value.clone())));
 }
 
 /// Returns the kind of this keyword's value.

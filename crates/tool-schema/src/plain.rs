@@ -6,10 +6,11 @@
 //! united, and every other keyword becomes a sentence of the description.
 
 use crate::{
-    keywords::{implied_type, referenced, type_named, type_of},
+    keywords::{append_new, implied_type, referenced, type_named, type_of},
     repair::{LOOKAROUNDS, describe},
 };
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 
 /// The keywords that are kept below the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,11 +252,7 @@ impl Walk<'_> {
         let listed: Option<Vec<Vec<Value>>> = branches.iter().map(values_of).collect();
         if let Some(listed) = listed {
             let mut values = Vec::new();
-            for value in listed.into_iter().flatten() {
-                if !values.contains(&value) {
-                    values.push(value);
-                }
-            }
+            append_new(&mut values, listed.into_iter().flatten());
             let told = branches.iter().filter_map(told_value).collect::<Vec<_>>();
             if !told.is_empty() {
                 notes.push(cut(&format!("{}.", told.join("; ")), LONGEST_WORDS));
@@ -306,14 +303,11 @@ impl Walk<'_> {
             let property = self.node(property, depth + 1, false);
             properties.insert(name.clone(), property.into());
         }
-        let mut required: Vec<&Value> = Vec::new();
-        for name in flat.get("required").and_then(Value::as_array).into_iter().flatten() {
-            let is_known = name.as_str().is_some_and(|name| properties.contains_key(name));
-            if is_known && !required.contains(&name) {
-                required.push(name);
-            }
-        }
-        let required: Vec<_> = required.into_iter().cloned().collect();
+        let is_known =
+            |name: &&Value| name.as_str().is_some_and(|name| properties.contains_key(name));
+        let names = flat.get("required").and_then(Value::as_array).into_iter().flatten();
+        let mut required = Vec::new();
+        append_new(&mut required, names.filter(is_known).cloned());
         if is_root || !properties.is_empty() || given.is_some() {
             out.insert("properties".into(), properties.into());
         }
@@ -360,12 +354,8 @@ impl Walk<'_> {
             Some(tuple) => {
                 let words: Vec<_> = tuple.iter().map(|item| self.words_of(item)).collect();
                 notes.push(cut(&format!("In this order: {}.", words.join(", ")), LONGEST_WORDS));
-                let mut kinds: Vec<&Value> = Vec::new();
-                for item in tuple {
-                    if !kinds.contains(&item) {
-                        kinds.push(item);
-                    }
-                }
+                let mut kinds = Vec::new();
+                append_new(&mut kinds, tuple.iter().cloned());
                 json!({"anyOf": kinds})
             }
             None => flat.get("items").cloned().unwrap_or_else(|| json!({})),
@@ -587,13 +577,10 @@ fn merge(flat: &mut Map<String, Value>, more: Map<String, Value>) {
                 }
             }
             ("required", Some(Value::Array(known)), Value::Array(more)) => {
-                for name in more {
-                    if !known.contains(&name) {
-                        known.push(name);
-                    }
-                }
+                append_new(known, more);
             }
             ("enum", Some(Value::Array(known)), Value::Array(more)) => {
+                let more: HashSet<_> = more.into_iter().collect();
                 let both: Vec<_> =
                     known.iter().filter(|value| more.contains(value)).cloned().collect();
                 if !both.is_empty() {
@@ -617,7 +604,7 @@ fn unite(flat: &mut Map<String, Value>, branches: Vec<Map<String, Value>>) {
     };
     let mut common = branches.first().map(lists).unwrap_or_default();
     for branch in branches {
-        let required = lists(&branch);
+        let required: HashSet<_> = lists(&branch).into_iter().collect();
         common.retain(|name| required.contains(name));
         let Some(Value::Object(more)) = branch.get("properties").cloned() else { continue };
         for (name, property) in more {
@@ -635,11 +622,7 @@ fn unite(flat: &mut Map<String, Value>, branches: Vec<Map<String, Value>>) {
     flat.insert("properties".into(), properties.into());
     let required = flat.entry("required").or_insert_with(|| json!([]));
     if let Value::Array(required) = required {
-        for name in common {
-            if !required.contains(&name) {
-                required.push(name);
-            }
-        }
+        append_new(required, common);
     }
 }
 

@@ -3,8 +3,9 @@
 //! Services validate schemas against that draft; Claude's does
 //! (<https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/implement-tool-use>).
 
-use crate::keywords::{Holds, holds, referenced, type_named, type_of};
+use crate::keywords::{Holds, append_new, holds, referenced, type_named, type_of};
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 
 /// Repairs this schema. Returns whether it changed.
 pub fn repair(schema: &mut Map<String, Value>) -> bool {
@@ -14,15 +15,15 @@ pub fn repair(schema: &mut Map<String, Value>) -> bool {
 /// Replaces references that lead nowhere by descriptions. Returns whether there were any.
 fn loosen_dangling(schema: &mut Map<String, Value>) -> bool {
     let references = dangling(schema);
-    for reference in &references {
-        loosen(schema, reference);
+    if !references.is_empty() {
+        loosen(schema, &references);
     }
     !references.is_empty()
 }
 
 /// Returns the references of this document that lead nowhere.
-fn dangling(schema: &Map<String, Value>) -> Vec<String> {
-    let mut references = Vec::new();
+fn dangling(schema: &Map<String, Value>) -> HashSet<String> {
+    let mut references = HashSet::new();
     collect(schema, &mut references);
     if references.is_empty() {
         return references;
@@ -32,11 +33,9 @@ fn dangling(schema: &Map<String, Value>) -> Vec<String> {
     references
 }
 
-fn collect(schema: &Map<String, Value>, references: &mut Vec<String>) {
-    if let Some(Value::String(reference)) = schema.get("$ref")
-        && !references.contains(reference)
-    {
-        references.push(reference.clone());
+fn collect(schema: &Map<String, Value>, references: &mut HashSet<String>) {
+    if let Some(Value::String(reference)) = schema.get("$ref") {
+        references.insert(reference.clone());
     }
     for_each_inside(schema, &mut |inner| collect(inner, references));
 }
@@ -56,27 +55,33 @@ fn for_each_inside(schema: &Map<String, Value>, each: &mut dyn FnMut(&Map<String
     }
 }
 
-/// Replaces a dangling reference by a description with its name.
-fn loosen(schema: &mut Map<String, Value>, reference: &str) {
+/// Replaces dangling references by descriptions with their names.
+fn loosen(schema: &mut Map<String, Value>, references: &HashSet<String>) {
     for_each_schema_mut(schema, &mut |schema| {
-        if schema.get("$ref").is_some_and(|own| own == reference) {
-            schema.shift_remove("$ref");
-            let name = reference.rsplit('/').next().unwrap_or(reference);
-            describe(schema, &format!("A `{name}`, whose schema is not given."));
+        let own = schema.get("$ref").and_then(Value::as_str);
+        let Some(reference) = own.and_then(|own| references.get(own)) else { return };
+        schema.shift_remove("$ref");
+        let name = reference.rsplit('/').next().unwrap_or(reference);
+        describe(schema, &format!("A `{name}`, whose schema is not given."));
+    });
+}
+
+/// Replaces each reference by the one that this function returns for it: the schema there has
+/// moved.
+pub fn move_references(schema: &mut Map<String, Value>, moved: &dyn Fn(&str) -> Option<String>) {
+    for_each_schema_mut(schema, &mut |schema| {
+        let Some(Value::String(reference)) = schema.get_mut("$ref") else { return };
+        if let Some(moved) = moved(reference) {
+            *reference = moved;
         }
     });
 }
 
-/// Replaces references to the first pointer, and to what is below it, by references to the second:
-/// the schema there has moved.
-pub fn move_references(schema: &mut Map<String, Value>, from: &str, to: &str) {
-    for_each_schema_mut(schema, &mut |schema| {
-        let Some(Value::String(reference)) = schema.get_mut("$ref") else { return };
-        let Some(rest) = reference.strip_prefix(from) else { return };
-        if rest.is_empty() || rest.starts_with('/') {
-            *reference = format!("{to}{rest}");
-        }
-    });
+/// Returns a pointer to the same place below another one; `None` if it does not point below the
+/// first.
+pub fn move_pointer(pointer: &str, from: &str, to: &str) -> Option<String> {
+    let rest = pointer.strip_prefix(from)?;
+    (rest.is_empty() || rest.starts_with('/')).then(|| format!("{to}{rest}"))
 }
 
 /// Calls this function with a schema and all schemas in it.
@@ -245,12 +250,8 @@ fn required(schema: &mut Map<String, Value>) -> bool {
         }
         _ => Vec::new(),
     };
-    let mut names: Vec<Value> = Vec::new();
-    for name in given.into_iter().chain(said) {
-        if name.is_string() && !names.contains(&name) {
-            names.push(name);
-        }
-    }
+    let mut names = Vec::new();
+    append_new(&mut names, given.into_iter().chain(said).filter(Value::is_string));
     if !names.is_empty() {
         schema.insert("required".into(), names.into());
     }
@@ -362,10 +363,8 @@ fn keep(members: &mut Map<String, Value>, is_fit: impl Fn(&Value) -> bool) -> bo
 /// Returns whether a value is a list of different texts.
 fn is_list_of_names(value: &Value) -> bool {
     let Value::Array(names) = value else { return false };
-    let is_new = |(place, name): (usize, &Value)| {
-        name.is_string() && names.iter().take(place).all(|before| before != name)
-    };
-    names.iter().enumerate().all(is_new)
+    let mut known = HashSet::new();
+    names.iter().all(|name| name.as_str().is_some_and(|name| known.insert(name)))
 }
 
 fn is_valid_anchor(name: &str) -> bool {
