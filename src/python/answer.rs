@@ -41,6 +41,10 @@ impl Classify for CallFailure {
 /// Returns the answer to a chat. What goes wrong before its first item is the error.
 pub async fn answer(slot: Arc<PythonSlot>, call: Call) -> Result<ChunkStream> {
     let worker = slot.wait_for_worker().await?;
+    // A name of the client's own would pass by the limits of the model.
+    if !slot.lists(&call.model) {
+        return Err(PipeError::ModelNotFound(call.model));
+    }
     let caller = call.host.context().caller();
     let arguments = pipe_arguments(&slot, &call)?;
     let models = Arc::new(HostModels(call.host));

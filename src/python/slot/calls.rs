@@ -16,6 +16,17 @@ use python_worker::Description;
 use serde_json::Value;
 use std::sync::Arc;
 
+impl PythonSlot {
+    /// Returns whether the file lists this model; a filter lists none, and answers for itself.
+    pub fn lists(&self, model: &str) -> bool {
+        match describe_serves(self.id, &self.description.load()) {
+            Serves::Manifold(models) => models.iter().any(|listed| listed.id == model),
+            Serves::Model(_) => model == self.id,
+            Serves::Filter { .. } => true,
+        }
+    }
+}
+
 impl Slot for PythonSlot {
     fn id(&self) -> &'static str {
         self.id

@@ -292,3 +292,15 @@ class Pipeline:
         assert_eq!(host.answer_text(model, "hi").await, r#"["hi"]"#, "{model}");
     }
 }
+
+/// By a name of their own, clients would pass by the limits of the model.
+#[actix_web::test]
+async fn models_that_a_file_does_not_list_are_unknown() {
+    let one = "class Pipeline:\n    def pipe(self, user_message, model_id, messages, body):\n        return 'one'\n";
+    let files = [("forms.py", FORMS), ("one.py", one)];
+    let Some(host) = python_host(&files).await else { return };
+    assert_eq!(host.answer_text("one", "hi").await, "one");
+    for model in ["one.other", "connection.one.other", "forms.other"] {
+        host.chat(model, "hi").await.error_message(404);
+    }
+}
