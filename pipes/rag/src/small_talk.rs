@@ -187,19 +187,21 @@ pub(crate) fn is_small_talk(text: &str) -> bool {
 
 /// Returns true for a text that is nothing but greetings and thanks, as "Thanks a lot!" is.
 pub(crate) fn is_only_small_talk(text: &str) -> bool {
-    let text = text.to_lowercase();
-    let words: Vec<&str> =
-        text.split(|char: char| !char.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words = text.split(|char: char| !char.is_alphanumeric()).filter(|word| !word.is_empty());
+    // Of a long text no more is looked at than shows that it is long.
+    let words: Vec<_> = words.take(MAX_COURTESY_WORDS + 1).map(str::to_lowercase).collect();
+    if words.len() > MAX_COURTESY_WORDS {
+        return false;
+    }
     let mut joined = words.join(" ");
     let has_phrase = PHRASES.iter().any(|phrase| joined.contains(phrase));
-    if !has_phrase && !words.iter().any(|word| OPENINGS.contains(word)) {
+    if !has_phrase && !words.iter().any(|word| OPENINGS.contains(&word.as_str())) {
         return false;
     }
     for phrase in PHRASES {
         joined = joined.replace(phrase, " ");
     }
-    words.len() <= MAX_COURTESY_WORDS
-        && joined.split_whitespace().all(|word| OPENINGS.contains(&word) || FILLERS.contains(&word))
+    joined.split_whitespace().all(|word| OPENINGS.contains(&word) || FILLERS.contains(&word))
 }
 
 #[cfg(test)]
