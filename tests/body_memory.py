@@ -50,6 +50,7 @@ def kinds(size):
         'one image': ('/chat/completions', chat + b'[{"type":"image_url","image_url":{"url":"' + image + b'"}}]}]}'),
         'one image for Claude': ('/messages', b'{"max_tokens":5,' + chat[1:] + b'[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"'
                                  + image[22:] + b'"}}]}]}'),
+        'many texts below a MiB': ('/chat/completions', chat + b'"' + b'a' * min(size - 300, 1_000_000) + b'"}]}'),
         'a filter': ('/rate_limit/filter/inlet', b'{"body":' + chat + b'"' + b'a' * (size - 300) + b'"}]}}'),
     }
 
@@ -112,12 +113,13 @@ async def main(binary, bodies, size):
             start = memory(host)
             print(f"{start:.0f} MB before", flush=True)
             for name, (path, body) in kinds(size).items():
+                count = bodies * 40 if name.startswith('many') else bodies
                 with open(os.path.join(folder, 'body'), 'wb') as file:
                     file.write(body)
                 times, peak = [], []
                 tasks = [asyncio.create_task(probe(port, times)), asyncio.create_task(watch(host, peak))]
                 began = time.monotonic()
-                sender = await asyncio.create_subprocess_exec(sys.executable, __file__, '--send', str(port), path, str(bodies),
+                sender = await asyncio.create_subprocess_exec(sys.executable, __file__, '--send', str(port), path, str(count),
                                                               os.path.join(folder, 'body'), stdout=subprocess.PIPE)
                 statuses = (await sender.communicate())[0].decode().strip()
                 took = time.monotonic() - began
@@ -128,7 +130,7 @@ async def main(binary, bodies, size):
                 late = sorted(times)[int(len(times) * 0.99)]
                 fine = max(peak) <= MOST and late <= LATEST and after - start <= LEFT
                 failed += not fine
-                print(f'{bodies} x {len(body) / 1e6:.1f} MB, {name}: {statuses} in {took:.1f} s; {max(peak):.0f} MB at most, {after:.0f} MB '
+                print(f'{count} x {len(body) / 1e6:.1f} MB, {name}: {statuses} in {took:.1f} s; {max(peak):.0f} MB at most, {after:.0f} MB '
                       f'afterwards; /health {late:.0f} ms (99 %), {max(times):.0f} ms at most' + ('' if fine else '  <- FAILED'), flush=True)
             print(f'{len(kinds(1000)) - failed} passed, {failed} failed')
             return 1 if failed else 0

@@ -15,8 +15,9 @@ use reqwest::{
 };
 use std::time::Duration;
 
-/// The size of the read buffer, in bytes. The head of a response must fit into it.
-const MAX_READ_BUFFER: usize = 16 << 10;
+/// The size of the read buffer, in bytes. The head of a response must fit into it, as into the
+/// buffer of nginx (`proxy_buffer_size`, 4 or 8 KiB).
+const MAX_READ_BUFFER: usize = 8 << 10;
 
 /// A client for plain HTTP without a proxy.
 #[derive(Clone, Debug)]
