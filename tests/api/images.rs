@@ -314,14 +314,16 @@ async fn a_chat_paints_what_was_said_last() {
     };
     let again =
         chat(said("user", json!("a hare")), json!({"seed": "9", "negative_prompt": "snow"}));
-    assert_eq!(rig.post(&chat_body(CORE, &again)).await.status, 200);
+    let answered = rig.post(&chat_body(CORE, &again)).await;
+    assert!(answered.text.contains("An earlier picture was not looked at"));
     let body = json!({
         "prompt": "a hare", "output_format": "png", "negative_prompt": "snow", "mode": "text-to-image", "seed": 9,
     });
     assert_eq!(last_body(&rig), body);
 
     let varied = chat(said("user", parts.clone()), json!({"strength": 0.4}));
-    assert_eq!(rig.post(&chat_body(CANVAS, &varied)).await.status, 200);
+    let answered = rig.post(&chat_body(CANVAS, &varied)).await;
+    assert!(!answered.text.contains("not looked at"), "{}", answered.text);
     let params = &last_body(&rig)["imageVariationParams"];
     assert_eq!(*params, json!({"text": "in blue", "images": [PNG], "similarityStrength": 0.6}));
     assert_eq!(rig.post(&chat_body(SD3, &varied)).await.status, 200);

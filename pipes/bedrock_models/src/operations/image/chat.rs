@@ -15,6 +15,10 @@ use std::sync::Arc;
 /// (`docs/reference/open-webui.md`, "Background tasks").
 const TASK_PREFIX: &str = "### Task:";
 
+/// The text under a picture that may be meant as a change of an earlier one.
+const EARLIER_PICTURE_NOTE: &str =
+    "\n\n*An earlier picture was not looked at: attach it to begin from it.*";
+
 /// The largest number of the prompt's characters in the caption of an image.
 const MAX_CAPTION_CHARS: usize = 120;
 
@@ -33,6 +37,9 @@ pub async fn chat(
     };
     let mut chunks = vec![Chunk::Model(with_pipe_id(&entry.id)), Chunk::Role];
     chunks.extend(images.into_iter().map(to_chunk));
+    if image_call.source.is_none() && has_earlier_picture(&call.body.messages) {
+        chunks.push(Chunk::Content(EARLIER_PICTURE_NOTE.into()));
+    }
     chunks.push(Chunk::Finish(FinishReason::Stop));
     Ok(ChunkStream::from_chunks(chunks))
 }
@@ -55,6 +62,20 @@ fn image_call(call: &Call) -> Result<ImageCall> {
     let options = ImageOptions::from_fields(&call.body.rest)?;
     let source = source(message, place)?;
     Ok(ImageCall { options, source, ..ImageCall::new(&call.model, prompt) })
+}
+
+/// Returns whether a picture stands before the last message of the user: each answer of these
+/// models is one, and a user may have attached one.
+fn has_earlier_picture(messages: &[Message]) -> bool {
+    let last = messages.iter().rposition(|message| message.role == Role::User);
+    let earlier = messages.get(..last.unwrap_or_default()).unwrap_or_default();
+    earlier.iter().any(|message| match (&message.role, &message.content) {
+        (Role::Assistant, _) => true,
+        (_, Some(Content::Parts(parts))) => {
+            parts.iter().any(|part| matches!(part, Part::ImageUrl { .. }))
+        }
+        _ => false,
+    })
 }
 
 /// Returns the picture to begin from: the last one of this message, which stands at this place.
