@@ -64,7 +64,7 @@ impl ValvesForm {
             };
             let text = &mut schema["properties"][name]["description"];
             let help = text.as_str().unwrap_or_default();
-            *text = format!("{help} {end}").trim_start().into();
+            *text = join_help(help, &end).into();
             let is_advanced = is_short && !property.is_everyday && name != SHOW_ADVANCED;
             let has_fault = values.faults.iter().any(|fault| fault.valve == *name);
             if is_advanced && source != Some(&ValveSource::Saved) && !has_fault {
@@ -102,6 +102,31 @@ impl ValvesForm {
     }
 }
 
+/// The beginning of the sentence of a help text that says what the valve does without a value.
+const NO_VALUE: &str = "None: ";
+
+/// Returns the help text with the default at its end. Where that is no value, what this does stands
+/// there too, and not in a sentence of its own.
+fn join_help(help: &str, default: &str) -> String {
+    let sentence = help.find(NO_VALUE).filter(|_| default == DEFAULT_NONE).and_then(|start| {
+        let (before, rest) = help.split_at(start);
+        let (sentence, after) =
+            rest.split_once(". ").or_else(|| Some((rest.strip_suffix('.')?, "")))?;
+        Some((before, sentence.strip_prefix(NO_VALUE)?, after))
+    });
+    let text = match sentence {
+        None => format!("{help} {default}"),
+        Some((before, effect, after)) => {
+            let help = [before.trim_end(), after.trim()].join(" ");
+            format!("{} Default: none ({effect}).", help.trim())
+        }
+    };
+    text.trim_start().to_owned()
+}
+
+/// The end of the help text of a valve that has no value by default.
+const DEFAULT_NONE: &str = "Default: none.";
+
 /// Returns the default of a valve for people, as in `Default: 30.`; never that of a secret.
 fn describe_default(property: &ValveProperty, values: &FormValues<'_>) -> String {
     let value = values.defaults.get(&property.name).unwrap_or(&Value::Null);
@@ -124,5 +149,23 @@ fn describe_default(property: &ValveProperty, values: &FormValues<'_>) -> String
             format!("Default: {text} ({name}).")
         }
         _ => format!("Default: {text}."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_valve_does_without_a_value_is_said_once() {
+        for (help, default, text) in [
+            ("The model. None: no model.", DEFAULT_NONE, "The model. Default: none (no model)."),
+            ("None: all. Example: `a.b`.", DEFAULT_NONE, "Example: `a.b`. Default: none (all)."),
+            ("A key. None: no key.", "Default: set.", "A key. None: no key. Default: set."),
+            ("A key.", DEFAULT_NONE, "A key. Default: none."),
+            ("", DEFAULT_NONE, "Default: none."),
+        ] {
+            assert_eq!(join_help(help, default), text);
+        }
     }
 }

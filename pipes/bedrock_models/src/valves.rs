@@ -142,7 +142,7 @@ pub struct BedrockValves {
     /// name may hold `*`, and means a model by its id, its ARN or the model behind it, so
     /// `anthropic.*` is every Claude by whatever profile it is called. Before the chain come the
     /// model's other regions and the profile of the same geography.
-    #[schemars(title = "Fallback · Fallbacks", extend("x-everyday" = true))]
+    #[schemars(title = "Fallback · Fallback models", extend("x-everyday" = true))]
     pub fallbacks: Option<String>,
 
     /// Asks the other regions of the same geography when a model cannot answer.

@@ -18,7 +18,7 @@ pub struct ConversationValves {
     /// The persona of the assistant: a text of several words that the model gets as instructions,
     /// or the name of a persona in the table below. None: no persona. Example: `You are a patient
     /// teacher.`
-    #[schemars(title = "Persona · Persona", extend("x-everyday" = true))]
+    #[schemars(title = "Persona · Default persona", extend("x-everyday" = true))]
     pub persona: Option<String>,
 
     /// Personas by name, as a JSON object. `helpful_assistant` is always there. Example:
