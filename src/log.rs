@@ -72,9 +72,11 @@ pub fn init(level: LogLevel, format: LogFormat) {
         LogLevel::Off => LevelFilter::OFF,
     };
     let default = format!(
-        "{level},actix_server={1},aws_config={0},aws_credential_types={0},aws_smithy_runtime={0}",
+        "{level},actix_server={1},actix_http::h1::dispatcher={2},aws_config={0},aws_credential_types={0},aws_smithy_runtime={0}",
         level.min(LevelFilter::ERROR),
-        level.min(LevelFilter::WARN)
+        level.min(LevelFilter::WARN),
+        // It has a line for each request that is no HTTP.
+        if level > LevelFilter::INFO { level } else { LevelFilter::OFF },
     );
     let directives = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|text| !text.is_empty());
     let parsed = directives.map(EnvFilter::try_new);

@@ -77,10 +77,13 @@ impl HostNames {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let Some(host) = host.map(|host| host.trim().to_ascii_lowercase()) else { return false };
         let bare = host.strip_prefix('[').and_then(|host| host.split_once(']'));
-        let name = match bare {
-            Some((address, _)) => address,
-            None => host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name),
+        let (name, port) = match bare {
+            Some((address, port)) => (address, port.strip_prefix(':').unwrap_or(port)),
+            None => host.split_once(':').unwrap_or((&host, "")),
         };
+        if !port.bytes().all(|byte| byte.is_ascii_digit()) {
+            return false;
+        }
         let name = name.strip_suffix('.').unwrap_or(name);
         name == "localhost"
             || name.ends_with(".localhost")
@@ -158,6 +161,10 @@ mod tests {
             "",
             ":9099",
             "xlocalhost",
+            "127.0.0.1:1@evil.example",
+            "localhost:1:2",
+            "[::1]@evil.example",
+            "[::1]evil.example:1",
         ] {
             assert!(!is_known(strange), "{strange}");
         }

@@ -21,6 +21,12 @@ use std::{
     time::Duration,
 };
 
+/// The longest message, in characters. It may repeat what the client sent, which may be long.
+const MAX_MESSAGE_CHARS: usize = 4000;
+
+/// The longest name of a field, in characters.
+const MAX_PARAM_CHARS: usize = 400;
+
 /// An error as it goes out.
 #[derive(Debug)]
 pub struct HttpError {
@@ -57,7 +63,7 @@ impl HttpError {
             400..=499 => "invalid_request_error",
             _ => "server_error",
         };
-        let message = capitalize(message.into());
+        let message = capitalize(elide(message.into(), MAX_MESSAGE_CHARS));
         Self {
             status,
             message,
@@ -95,7 +101,7 @@ impl HttpError {
                 self.message = plain;
             }
         }
-        self.param = param;
+        self.param = param.map(|param| elide(param, MAX_PARAM_CHARS));
         self
     }
 
@@ -271,6 +277,17 @@ impl HttpError {
             _ => Self::panicked(),
         }
     }
+}
+
+/// Returns a text without its middle, if it is longer than so many characters.
+fn elide(text: String, max_chars: usize) -> String {
+    if text.len() <= max_chars || text.chars().nth(max_chars).is_none() {
+        return text;
+    }
+    let half = max_chars / 2;
+    let start: String = text.chars().take(half).collect();
+    let end: Vec<char> = text.chars().rev().take(half).collect();
+    format!("{start} … {}", end.into_iter().rev().collect::<String>())
 }
 
 /// Returns the message with a capital at its beginning, unless it begins with a field, a name in

@@ -8,7 +8,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::{
     fs::{self, File},
-    io::Read,
+    io::{Read, Write},
+    net::TcpStream,
     process::Stdio,
     time::Duration,
 };
@@ -150,6 +151,14 @@ async fn a_client_cannot_fill_the_log_or_forge_a_line() {
     let method = Method::from_bytes(&[b'M'; 5000]).unwrap();
     let made_up = host.client.request(method, format!("{}/models", host.url)).bearer_auth(KEY);
     assert_eq!(made_up.send().await.unwrap().status(), 405);
+    for nonsense in ["\0\r\n\r\n", "GET\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"] {
+        for _ in 0..100 {
+            let mut socket = TcpStream::connect(host.url.trim_start_matches("http://")).unwrap();
+            socket.write_all(nonsense.as_bytes()).unwrap();
+            // The host answers, or closes.
+            _ = socket.read(&mut [0; 64]);
+        }
+    }
     let metrics = host.get("/metrics").await.text().await.unwrap();
     assert!(!metrics.contains("MMMM") && metrics.contains("_OTHER"), "{metrics}");
     host.signal("-TERM");

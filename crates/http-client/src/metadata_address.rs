@@ -9,9 +9,9 @@ use std::{
 use url::{Host, Url};
 
 /// Link-local networks, and the metadata services outside of them: Azure's, Alibaba's, Oracle's,
-/// AWS's and Google's by IPv6. The last two rows embed an IPv4 address of the first one (RFC 3056,
-/// RFC 4291 section 2.5.5.1).
-const METADATA_NETWORKS: [IpNet; 9] = [
+/// AWS's and Google's by IPv6. The last rows embed an IPv4 address of the first one (RFC 3056,
+/// RFC 4291 section 2.5.5.1, RFC 2765 section 2.1, RFC 8215, RFC 4380 section 4).
+const METADATA_NETWORKS: [IpNet; 12] = [
     v4([169, 254, 0, 0], 16),
     v4([168, 63, 129, 16], 32),
     v4([100, 100, 100, 200], 32),
@@ -21,6 +21,9 @@ const METADATA_NETWORKS: [IpNet; 9] = [
     v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128),
     v6([0x2002, 0xa9fe, 0, 0, 0, 0, 0, 0], 32),
     v6([0, 0, 0, 0, 0, 0, 0xa9fe, 0], 112),
+    v6([0, 0, 0, 0, 0xffff, 0, 0xa9fe, 0], 112),
+    v6([0x64, 0xff9b, 1, 0, 0, 0, 0xa9fe, 0], 112),
+    v6([0x2001, 0, 0xa9fe, 0, 0, 0, 0, 0], 48),
 ];
 
 /// The prefix of IPv6 addresses that embed an IPv4 address, for NAT64 (RFC 6052).
@@ -116,6 +119,9 @@ mod tests {
             "::169.254.169.254",
             "64:ff9b::169.254.169.254",
             "2002:a9fe:a9fe::1",
+            "::ffff:0:169.254.169.254",
+            "64:ff9b:1::169.254.169.254",
+            "2001:0:a9fe:a9fe::1",
         ] {
             assert!(is_metadata_address(address.parse().unwrap()), "{address}");
         }
