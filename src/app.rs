@@ -6,7 +6,7 @@ use crate::{
     drain::{Drain, DrainStage},
     embedding_cache::EmbeddingCache,
     failed_requests::FailedRequests,
-    http::{self, Bodies, Callers, Keys, State, UserJwtVerifier, unix_seconds},
+    http::{self, Callers, Keys, MemoryBudget, State, UserJwtVerifier, unix_seconds},
     meter::Meter,
     metrics::Metrics,
     prices::Prices,
@@ -109,9 +109,9 @@ impl App {
         })
     }
 
-    /// Returns the memory budget for request bodies.
-    pub fn bodies(&self) -> &Bodies {
-        &self.state.bodies
+    /// Returns the memory budget for bodies of requests.
+    pub fn memory_budget(&self) -> &MemoryBudget {
+        &self.state.memory_budget
     }
 
     /// Returns the address that the host listens on.
@@ -243,7 +243,7 @@ async fn build_state(
             settings.host_names.clone(),
             settings.bad_keys_per_minute,
         ),
-        bodies: Bodies::new(settings.max_bodies_mib.saturating_mul(1 << 20)),
+        memory_budget: MemoryBudget::new(settings.max_bodies_mib.saturating_mul(1 << 20)),
         user_jwt_verifier: settings
             .user_jwt_secret
             .as_deref()

@@ -1,14 +1,16 @@
 //! Work on long requests runs on blocking threads, so that other requests of the same worker need
-//! not wait for it.
+//! not wait for it. Callers take turns: none can keep the threads from the others.
 
-use pipe_sdk::{PipeError, Result, Task};
+use pipe_sdk::{CallerId, PipeError, Result, Task};
 use std::{
+    collections::HashMap,
     future::Future,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Wake, Waker},
+    thread::available_parallelism,
 };
 use tokio::{
-    sync::{Notify, Semaphore, oneshot},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot},
     task::spawn_blocking,
 };
 
@@ -16,36 +18,43 @@ use tokio::{
 /// or write it takes a millisecond and more.
 const MAX_ON_WORKER: usize = 128 << 10;
 
-/// How many threads work on long requests at the same time: half of the cores, so that the workers
-/// have the others.
-static THREADS: LazyLock<Semaphore> = LazyLock::new(|| {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Semaphore::new(cores.div_ceil(2))
-});
+/// The threads that work on long requests.
+static THREADS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(max_threads()));
+
+/// The threads of each caller that has work.
+static CALLERS: LazyLock<Mutex<HashMap<CallerId, Arc<Semaphore>>>> = LazyLock::new(Mutex::default);
+
+/// Returns how many threads work on long requests at the same time: half of the cores, so that the
+/// workers have the others.
+fn max_threads() -> usize {
+    available_parallelism().map_or(1, usize::from).div_ceil(2)
+}
 
 /// Returns whether a request with a body of so many bytes is worked on by a blocking thread.
 pub fn is_long(bytes: usize) -> bool {
     bytes > MAX_ON_WORKER
 }
 
-/// Does work on so many bytes: on a blocking thread if they are many.
+/// Does a caller's work on so many bytes: on a blocking thread if they are many.
 ///
 /// # Errors
 /// A panic of work on a blocking thread.
 pub async fn compute<T: Send + 'static>(
+    caller: CallerId,
     bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
-    if is_long(bytes) { compute_on_thread(work).await } else { Ok(work()) }
+    if is_long(bytes) { compute_on_thread(caller, work).await } else { Ok(work()) }
 }
 
-/// Runs a future to its end. If it works on something long, it is polled on blocking threads, and
-/// holds one only while it is polled: a model may take minutes to begin with its answer. Its input
-/// and output stay with the worker's runtime.
+/// Runs a caller's future to its end. If it works on something long, it is polled on blocking
+/// threads, and holds one only while it is polled: a model may take minutes to begin with its
+/// answer. Its input and output stay with the worker's runtime.
 ///
 /// # Errors
 /// Those of the future, and its panic on a blocking thread.
 pub async fn run<T: Send + 'static>(
+    caller: CallerId,
     is_long: bool,
     future: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
@@ -61,7 +70,7 @@ pub async fn run<T: Send + 'static>(
             (polled, future)
         };
         let polled;
-        (polled, future) = compute_on_thread(poll).await?;
+        (polled, future) = compute_on_thread(caller, poll).await?;
         match polled {
             Poll::Ready(result) => return result,
             Poll::Pending => woken.0.notified().await,
@@ -70,22 +79,70 @@ pub async fn run<T: Send + 'static>(
 }
 
 async fn compute_on_thread<T: Send + 'static>(
+    caller: CallerId,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
     let (sender, result) = oneshot::channel();
     // In a task, which takes its turn even while nobody polls what waits for it.
-    let _task = Task::spawn(async {
-        // The semaphore is never closed.
-        let permit = THREADS.acquire().await.ok();
+    let _task = Task::spawn(async move {
+        let turn = Turn::wait_for(caller).await;
         let work = || {
             let result = work();
-            drop(permit);
+            drop(turn);
             result
         };
         // Whoever waited may be gone.
         _ = sender.send(spawn_blocking(work).await);
     });
     result.await.map_err(PipeError::internal)?.map_err(PipeError::internal)
+}
+
+/// The turn of a caller: it may use a thread. The permits are dropped in this order.
+struct Turn {
+    _thread: Option<SemaphorePermit<'static>>,
+    _own: Option<OwnedSemaphorePermit>,
+    _threads: CallerThreads,
+}
+
+impl Turn {
+    /// Waits until the caller may use a thread. It waits for its own first: only then does it stand
+    /// in the queue that all callers share.
+    async fn wait_for(caller: CallerId) -> Self {
+        let threads = CallerThreads::of(caller);
+        // The semaphores are never closed.
+        let own = Arc::clone(&threads.permits).acquire_owned().await.ok();
+        let thread = THREADS.acquire().await.ok();
+        Self { _thread: thread, _own: own, _threads: threads }
+    }
+}
+
+/// The threads that a caller may use at the same time: half of all. They are forgotten when nobody
+/// uses or awaits them.
+struct CallerThreads {
+    caller: CallerId,
+    permits: Arc<Semaphore>,
+}
+
+impl CallerThreads {
+    fn of(caller: CallerId) -> Self {
+        let new = || Arc::new(Semaphore::new(max_threads().div_ceil(2)));
+        let permits = Arc::clone(lock(&CALLERS).entry(caller).or_insert_with(new));
+        Self { caller, permits }
+    }
+}
+
+impl Drop for CallerThreads {
+    fn drop(&mut self) {
+        let mut callers = lock(&CALLERS);
+        // This one, and the one in the table.
+        if Arc::strong_count(&self.permits) == 2 {
+            callers.remove(&self.caller);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The waker of a future that is polled on other threads.
@@ -104,24 +161,46 @@ mod tests {
     use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
     use std::{future::pending, thread};
 
+    fn caller(name: &str) -> CallerId {
+        CallerId::from_name(&name)
+    }
+
+    #[tokio::test]
+    async fn a_caller_with_much_work_does_not_hold_up_another() {
+        let done = Arc::new(Mutex::new(Vec::new()));
+        let work = |name: &'static str| {
+            let done = Arc::clone(&done);
+            compute(caller(name), usize::MAX, move || lock(&done).push(name))
+        };
+        let many = 20 * max_threads();
+        let works = (0..many).map(|_| work("alice")).chain([work("bob")]);
+        let results: Vec<_> = futures_util::future::join_all(works).await;
+        assert!(results.into_iter().all(|result| result.is_ok()));
+        let place = lock(&done).iter().position(|name| *name == "bob").unwrap();
+        assert!(place <= 2 * max_threads(), "{place} of {many}");
+        assert!(!lock(&CALLERS).contains_key(&caller("alice")));
+    }
+
     #[tokio::test]
     async fn the_future_is_polled_by_another_thread() {
         let here = thread::current().id();
-        let there = run(true, async { Ok(thread::current().id()) }).await.unwrap();
+        let there =
+            run(CallerId::default(), true, async { Ok(thread::current().id()) }).await.unwrap();
         assert_ne!(here, there);
     }
 
     #[tokio::test]
     async fn futures_that_wait_hold_no_thread() {
-        let mut waiting: FuturesUnordered<_> =
-            (0..64).map(|_| run(true, async { pending::<Result<()>>().await })).collect();
+        let mut waiting: FuturesUnordered<_> = (0..64)
+            .map(|_| run(CallerId::default(), true, async { pending::<Result<()>>().await }))
+            .collect();
         assert!(waiting.next().now_or_never().is_none());
-        run(true, async { Ok(()) }).await.unwrap();
+        run(CallerId::default(), true, async { Ok(()) }).await.unwrap();
     }
 
     #[tokio::test]
     async fn a_future_is_polled_again_when_it_is_woken() {
-        let polls = run(true, async {
+        let polls = run(CallerId::default(), true, async {
             let (sender, receiver) = oneshot::channel();
             let _task = Task::spawn(async { sender.send("sent").unwrap() });
             receiver.await.map_err(PipeError::internal)
@@ -133,7 +212,7 @@ mod tests {
     async fn the_future_is_dropped_with_its_waiter() {
         let (held, released) = oneshot::channel::<()>();
         let (started, has_started) = oneshot::channel();
-        let running = run::<()>(true, async move {
+        let running = run::<()>(CallerId::default(), true, async move {
             let _held = held;
             started.send(()).unwrap();
             pending().await
@@ -148,7 +227,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_an_error() {
-        let error = run::<()>(true, async { panic!("of the pipe") }).await.unwrap_err();
+        let error = run::<()>(CallerId::default(), true, async { panic!("of the pipe") })
+            .await
+            .unwrap_err();
         assert!(matches!(error, PipeError::Internal(_)), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{blocking, metrics::EmbeddingCacheMetrics};
 use hashlink::LruCache;
-use pipe_sdk::{EmbedCall, Embeddings, Result};
+use pipe_sdk::{CallerId, EmbedCall, Embeddings, Result};
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -55,7 +55,7 @@ impl EmbeddingCache {
     ) -> Result<Embeddings> {
         let Some(entries) = &self.entries else { return embed(call).await };
         let keys;
-        (keys, call.input) = hash_texts(scope(model, &call), call.input).await?;
+        (keys, call.input) = hash_texts(call.caller, scope(model, &call), call.input).await?;
         let mut vectors = find(entries, &keys);
         let texts = std::mem::take(&mut call.input).into_iter().zip(&vectors);
         call.input = texts.filter(|(_, found)| found.is_none()).map(|(text, _)| text).collect();
@@ -123,13 +123,17 @@ fn scope(model: EmbeddingModel<'_>, call: &EmbedCall) -> Sha256 {
 }
 
 /// Returns the keys of these texts, and the texts.
-async fn hash_texts(scope: Sha256, texts: Vec<String>) -> Result<(Vec<Key>, Vec<String>)> {
+async fn hash_texts(
+    caller: CallerId,
+    scope: Sha256,
+    texts: Vec<String>,
+) -> Result<(Vec<Key>, Vec<String>)> {
     let hash = move |texts: Vec<String>| {
         let key = |text: &String| scope.clone().chain_update(text).finalize().into();
         (texts.iter().map(key).collect(), texts)
     };
     let bytes = texts.iter().map(String::len).sum();
-    blocking::compute(bytes, move || hash(texts)).await
+    blocking::compute(caller, bytes, move || hash(texts)).await
 }
 
 #[cfg(test)]

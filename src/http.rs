@@ -25,6 +25,7 @@ mod identity;
 mod images;
 mod json;
 mod key_name;
+mod memory_budget;
 mod messages;
 mod metrics;
 mod models;
@@ -38,21 +39,25 @@ mod request_context;
 mod request_log;
 mod rerank;
 mod responses;
+mod sender;
 mod shape;
 mod sse_body;
 mod tool_choice;
 mod trim_path;
 mod unary;
+mod unsent_body;
 mod usage;
 mod user_jwt;
 mod valves;
 
 pub use answer::ResponseHead;
 pub use auth::{Callers, DEFAULT_KEY, Keys};
-pub use bodies::{Bodies, BodyLimit, Received};
+pub use bodies::{BodyLimit, Received, read_body};
 pub use caller::{HostNames, TrustedProxies};
 pub use cors::AllowedOrigins;
+pub use memory_budget::MemoryBudget;
 pub use openai_writer::OpenAiSseWriter;
+pub use sender::Sender;
 pub use sse_body::FrameWriter;
 pub use user_jwt::UserJwtVerifier;
 
@@ -83,8 +88,8 @@ pub struct State {
     pub keys: Keys,
     /// The rules for callers: host names, proxies, and the limit on wrong keys.
     pub callers: Callers,
-    /// The memory budget for request bodies.
-    pub bodies: Bodies,
+    /// The memory budget for bodies of requests, and for answers that wait to be sent.
+    pub memory_budget: MemoryBudget,
     /// The verifier of Open WebUI's signed users, if a secret is set.
     pub user_jwt_verifier: Option<UserJwtVerifier>,
     /// The origins of web pages that may call the model routes.

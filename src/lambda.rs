@@ -1,7 +1,7 @@
 //! The host as a Lambda function, and an endpoint for Lambda invocations on a local machine.
 
 use actix_web::{
-    HttpResponse, HttpServer,
+    HttpRequest, HttpResponse, HttpServer,
     dev::Server,
     web::{self, Data},
 };
@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use lambda_adapter::LambdaFunction;
 use pipewright::{
     app::App,
-    http::{Bodies, BodyLimit, ROUTES},
+    http::{BodyLimit, MemoryBudget, ROUTES, Sender, read_body},
     settings::Settings,
 };
 use serde_json::{Value, json};
@@ -53,12 +53,13 @@ async fn run_function(function: LambdaFunction) -> anyhow::Result<()> {
 /// # Errors
 /// Returns an error if the address cannot be listened on.
 pub fn listen(app: &App, host: IpAddr, port: u16) -> anyhow::Result<Server> {
-    let (function, bodies) = (Data::new(build_function(app)), Data::new(app.bodies().clone()));
+    let function = Data::new(build_function(app));
+    let memory_budget = Data::new(app.memory_budget().clone());
     let service = move || {
         let invocations = web::resource("/2015-03-31/functions/{function}/invocations");
         actix_web::App::new()
             .app_data(function.clone())
-            .app_data(bodies.clone())
+            .app_data(memory_budget.clone())
             .service(invocations.route(web::post().to(invoke)))
     };
     let address = SocketAddr::new(host, port);
@@ -71,10 +72,13 @@ pub fn listen(app: &App, host: IpAddr, port: u16) -> anyhow::Result<Server> {
 
 async fn invoke(
     function: Data<LambdaFunction>,
-    bodies: Data<Bodies>,
+    memory_budget: Data<MemoryBudget>,
+    request: HttpRequest,
     event: web::Payload,
 ) -> actix_web::Result<HttpResponse> {
-    let event = bodies.read(event.into_inner(), None, EVENT_LIMIT).await?;
+    let sender = Sender::from_address(request.peer_addr().map(|peer| peer.ip()));
+    let event = event.into_inner();
+    let event = read_body(&memory_budget, sender, event, None, EVENT_LIMIT).await?;
     Ok(match function.invoke(&event.bytes).await {
         Ok(answer) => HttpResponse::Ok().json(answer),
         Err(error) => {

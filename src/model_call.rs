@@ -119,9 +119,10 @@ impl<'a> ModelCall<'a> {
     /// Answers this chat.
     pub async fn answer(self, mut call: Call) -> Result<ChunkStream> {
         let measurement = self.start_measurement(ModelKind::Chat);
+        let caller = call.host.context().caller();
         call.host = call.host.with_context(measurement.child_context.clone());
         call.model = self.route.requested_model;
-        let chunks = blocking::run(self.has_long_body, self.route.slot.pipe(call)).await;
+        let chunks = blocking::run(caller, self.has_long_body, self.route.slot.pipe(call)).await;
         measurement.wrap_result(chunks)
     }
 
@@ -129,10 +130,12 @@ impl<'a> ModelCall<'a> {
     /// decide by them when to shorten a conversation, and have no other way to know.
     pub async fn count_tokens(self, mut call: Call) -> Result<TokenCount> {
         let context = call.host.context().child(&self.route.full_id);
+        let caller = context.caller();
         call.host = call.host.with_context(context);
         call.model = self.route.requested_model;
         let estimate = Demand::chat(&call.body).prompt_tokens.max(1);
-        match blocking::run(self.has_long_body, self.route.slot.count_tokens(call)).await {
+        let count = self.route.slot.count_tokens(call);
+        match blocking::run(caller, self.has_long_body, count).await {
             Ok(tokens) => Ok(TokenCount { tokens, is_estimate: false }),
             Err(error) if error.is_uncounted() => {
                 Ok(TokenCount { tokens: estimate, is_estimate: true })
@@ -152,8 +155,9 @@ impl<'a> ModelCall<'a> {
         let cache = self.registry.embedding_cache();
         // Vectors are longer than the texts.
         let is_long = self.has_long_body || call.input.len() > MAX_TEXTS_ON_WORKER;
+        let caller = call.caller;
         let result =
-            cache.embed(model, call, |call| blocking::run(is_long, slot.embed(call))).await;
+            cache.embed(model, call, |call| blocking::run(caller, is_long, slot.embed(call))).await;
         measurement.record_response(result, |answer| answer.prompt_tokens)
     }
 
@@ -163,7 +167,8 @@ impl<'a> ModelCall<'a> {
         let measurement = self.start_measurement(ModelKind::Rerank);
         call.host = Some(self.host.with_context(measurement.child_context.clone()));
         (call.model, call.trace) = (self.route.requested_model, measurement.child_context.trace);
-        let result = blocking::run(self.has_long_body, self.route.slot.rerank(call)).await;
+        let (caller, ranks) = (call.caller, self.route.slot.rerank(call));
+        let result = blocking::run(caller, self.has_long_body, ranks).await;
         measurement.record_response(result, |answer| answer.prompt_tokens)
     }
 
@@ -174,7 +179,8 @@ impl<'a> ModelCall<'a> {
         call.host = Some(self.host.with_context(measurement.child_context.clone()));
         call.model = self.route.requested_model;
         // The request is short, and the images are not.
-        let result = blocking::run(true, self.route.slot.images(call)).await;
+        let (caller, images) = (call.caller, self.route.slot.images(call));
+        let result = blocking::run(caller, true, images).await;
         measurement.record_response(result, |_| 0)
     }
 

@@ -156,9 +156,10 @@ pub struct Settings {
     /// disables this limit.
     #[arg(long, env = "WRITE_IDLE_SECONDS", default_value_t = 60)]
     pub write_idle_seconds: u64,
-    /// The total size of all request bodies in memory, in MiB. Further requests get status 429 with
-    /// `Retry-After`. A body uses up to four times its size in memory until the response begins, so
-    /// the default needs up to 768 MiB.
+    /// The total size of all request bodies in memory, and of long responses that are not sent yet,
+    /// in MiB. A caller may hold two thirds of it, less if others hold some; further requests get
+    /// status 429 with `Retry-After`. A body uses up to four times its size in memory until the
+    /// response begins, so the default needs up to 768 MiB.
     #[arg(long, env = "MAX_BODIES_MIB", default_value_t = 192, value_name = "MIB")]
     pub max_bodies_mib: usize,
     /// The memory for embeddings of texts that may be embedded again, in MiB. A text that is found

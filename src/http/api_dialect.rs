@@ -120,7 +120,7 @@ impl RequestContext {
             record.outcome().usage = usage;
             let bytes = answers.iter().map(text_bytes).sum();
             let object = dialect.response_object(&head, answers)?;
-            json::respond(head.response(), bytes, object).await
+            json::respond(head.response(), self.share(), bytes, object).await
         };
         self.or_shutdown(answer).await
     }

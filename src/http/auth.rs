@@ -16,7 +16,7 @@ use actix_web::{
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{self, HeaderMap},
     },
     middleware::Next,
@@ -79,12 +79,18 @@ impl Callers {
         self.opens_by_default
     }
 
+    /// Returns the address of whoever this peer speaks for; `None` for whoever is behind a
+    /// function, because it is not the function.
+    pub fn address(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+        let peer = peer.filter(|_| !headers.contains_key(lambda_adapter::CONTEXT_HEADER));
+        peer.map(|peer| self.proxies.client(peer, headers))
+    }
+
     fn of(&self, request: &ServiceRequest) -> Caller {
         let headers = request.headers();
         let peer = request.peer_addr().map(|peer| peer.ip());
-        let peer = peer.filter(|_| !headers.contains_key(lambda_adapter::CONTEXT_HEADER));
         Caller {
-            address: peer.map(|peer| self.proxies.client(peer, headers)),
+            address: self.address(peer, headers),
             knows_name: self.names.allows(headers),
             opens_by_default: self.opens_by_default,
         }
@@ -224,6 +230,10 @@ pub async fn authorize(
     let (Some(state), Some(record)) = (request.app_data::<web::Data<State>>(), record) else {
         return Err(Error::panicked().into());
     };
+    if is_handshake_with_body(&request) {
+        let message = "A WebSocket handshake has no body, and this host speaks no WebSocket: leave the header `Upgrade` out";
+        return Err(Error::new(StatusCode::BAD_REQUEST, message).into());
+    }
     let access = record.access();
     let is_open =
         access == Access::Open || (state.open_metrics && unprefixed(request.path()) == "/metrics");
@@ -239,6 +249,17 @@ pub async fn authorize(
         }
     }
     next.call(request).await
+}
+
+/// Returns whether a request asks for a WebSocket and has a body, whose length the server would not
+/// heed.
+fn is_handshake_with_body(request: &ServiceRequest) -> bool {
+    let headers = request.headers();
+    let mut protocols = headers
+        .get_all(header::UPGRADE)
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii));
+    protocols.any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
+        && (request.method() != Method::GET || headers.contains_key(header::CONTENT_LENGTH))
 }
 
 /// The keys that were sent: OpenAI's clients send a bearer, Anthropic's a header of their own, and

@@ -1,20 +1,15 @@
 //! Reads bodies of requests: within a budget of memory over all requests, and in time.
 
-use super::Error;
+use super::{
+    Error,
+    memory_budget::{MemoryBudget, Share},
+    sender::Sender,
+};
 use actix_web::{ResponseError, http::StatusCode, web::Bytes};
 use futures_util::{Stream, StreamExt};
 use json_limits::{JsonLimits, JsonLimitsError};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-
-/// A body up to this size counts as small: a part of the budget is kept for such bodies.
-const SMALL: usize = 1 << 20;
 
 /// The bytes that each piece of JSON is charged beside its own: it takes some 200 bytes of memory,
 /// a byte of text at most 4.
@@ -31,16 +26,6 @@ const MAX_DISCARD: Duration = Duration::from_secs(10);
 
 /// The bytes a second that a body must have on the average to be whole in time.
 const MIN_BYTES_PER_SECOND: usize = 256 << 10;
-
-/// The budget of all bodies that are held at the same time. A clone is another handle to the same.
-#[derive(Clone, Debug)]
-pub struct Bodies(Arc<Budget>);
-
-#[derive(Debug)]
-struct Budget {
-    limit: usize,
-    used: AtomicUsize,
-}
 
 /// The limits of one body.
 #[derive(Clone, Copy, Debug)]
@@ -60,77 +45,57 @@ pub struct Received {
     pub share: Share,
 }
 
-/// A share of the budget, given back when it is dropped.
-#[derive(Debug)]
-pub struct Share {
-    budget: Arc<Budget>,
-    size: usize,
+/// Reads a body, whose length may have been declared, within the budget.
+///
+/// # Errors
+/// When it is larger than its limit, comes too slowly, breaks off, or the budget is used up.
+pub async fn read_body<E>(
+    budget: &MemoryBudget,
+    sender: Sender,
+    mut payload: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    declared: Option<u64>,
+    limit: BodyLimit,
+) -> Result<Received, Error> {
+    let most = limit.bytes.min(budget.largest_share());
+    let declared = declared.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+    if declared.is_some_and(|length| length > most) {
+        return Err(too_large(most));
+    }
+    let share = budget.share(sender);
+    let received = receive(share, &mut payload, declared, BodyLimit { bytes: most, ..limit }).await;
+    let is_slow = |error: &Error| error.status_code() == StatusCode::REQUEST_TIMEOUT;
+    if received.as_ref().is_err_and(|error| !is_slow(error)) {
+        discard(payload, limit.bytes).await;
+    }
+    received
 }
 
-impl Bodies {
-    /// Returns a budget of so many bytes.
-    pub fn new(limit: usize) -> Self {
-        Self(Arc::new(Budget { limit, used: AtomicUsize::new(0) }))
-    }
-
-    /// Returns how many bytes are charged at this moment.
-    pub fn used(&self) -> usize {
-        self.0.used.load(Ordering::Relaxed)
-    }
-
-    /// Reads a body, whose length may have been declared.
-    ///
-    /// # Errors
-    /// When it is larger than its limit, comes too slowly, breaks off, or the budget is used up.
-    pub async fn read<E>(
-        &self,
-        mut payload: impl Stream<Item = Result<Bytes, E>> + Unpin,
-        declared: Option<u64>,
-        limit: BodyLimit,
-    ) -> Result<Received, Error> {
-        let most = limit.bytes.min(self.0.ceiling(usize::MAX));
-        let declared = declared.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
-        if declared.is_some_and(|length| length > most) {
+async fn receive<E>(
+    mut share: Share,
+    payload: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
+    declared: Option<usize>,
+    limit: BodyLimit,
+) -> Result<Received, Error> {
+    let most = limit.bytes;
+    share.check_room(declared.unwrap_or_default())?;
+    let mut structure = limit.pieces.map(JsonLimits::up_to);
+    let mut deadline = BodyDeadline::start(declared.unwrap_or(most));
+    let mut bytes = Vec::new();
+    while let Some(chunk) = deadline.wait_for(payload.next()).await? {
+        let chunk = chunk.map_err(|_| Error::new(StatusCode::BAD_REQUEST, "the body broke off"))?;
+        if bytes.len() + chunk.len() > most {
             return Err(too_large(most));
         }
-        let received =
-            self.receive(&mut payload, declared, BodyLimit { bytes: most, ..limit }).await;
-        let is_slow = |error: &Error| error.status_code() == StatusCode::REQUEST_TIMEOUT;
-        if received.as_ref().is_err_and(|error| !is_slow(error)) {
-            discard(payload, limit.bytes).await;
-        }
-        received
+        deadline.count(chunk.len());
+        let pieces = match &mut structure {
+            Some(structure) => structure.read(&chunk).map_err(structure_error)?,
+            None => 0,
+        };
+        share.grow(chunk.len() + pieces * PIECE_OVERHEAD)?;
+        reserve(&mut bytes, chunk.len(), declared.unwrap_or(most));
+        bytes.extend_from_slice(&chunk);
     }
-
-    async fn receive<E>(
-        &self,
-        payload: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
-        declared: Option<usize>,
-        limit: BodyLimit,
-    ) -> Result<Received, Error> {
-        let most = limit.bytes;
-        self.0.check_room(declared.unwrap_or_default())?;
-        let mut share = Share { budget: Arc::clone(&self.0), size: 0 };
-        let mut structure = limit.pieces.map(JsonLimits::up_to);
-        let mut deadline = BodyDeadline::start(declared.unwrap_or(most));
-        let mut bytes = Vec::new();
-        while let Some(chunk) = deadline.wait_for(payload.next()).await? {
-            let chunk =
-                chunk.map_err(|_| Error::new(StatusCode::BAD_REQUEST, "the body broke off"))?;
-            if bytes.len() + chunk.len() > most {
-                return Err(too_large(most));
-            }
-            deadline.count(chunk.len());
-            let pieces = match &mut structure {
-                Some(structure) => structure.read(&chunk).map_err(structure_error)?,
-                None => 0,
-            };
-            share.grow(chunk.len() + pieces * PIECE_OVERHEAD)?;
-            reserve(&mut bytes, chunk.len(), declared.unwrap_or(most));
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(Received { bytes, share })
-    }
+    Ok(Received { bytes, share })
 }
 
 fn structure_error(error: JsonLimitsError) -> Error {
@@ -160,36 +125,6 @@ fn reserve(bytes: &mut Vec<u8>, more: usize, most: usize) {
     if bytes.capacity() - bytes.len() < more {
         let doubled = bytes.capacity().max(4096).min(most.saturating_sub(bytes.len()));
         bytes.reserve_exact(doubled.max(more));
-    }
-}
-
-impl Budget {
-    /// Returns the maximum sum of all charges when a body of this size grows: a quarter is kept for
-    /// small ones.
-    fn ceiling(&self, size: usize) -> usize {
-        if size <= SMALL { self.limit } else { self.limit - self.limit / 4 }
-    }
-
-    fn check_room(&self, size: usize) -> Result<(), Error> {
-        let used = self.used.load(Ordering::Relaxed);
-        if used + size > self.ceiling(size) { Err(exhausted()) } else { Ok(()) }
-    }
-}
-
-impl Share {
-    fn grow(&mut self, more: usize) -> Result<(), Error> {
-        let ceiling = self.budget.ceiling(self.size + more);
-        let within = |used: usize| Some(used + more).filter(|used| *used <= ceiling);
-        let grown = self.budget.used.fetch_update(Ordering::AcqRel, Ordering::Relaxed, within);
-        grown.map_err(|_| exhausted())?;
-        self.size += more;
-        Ok(())
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.size, Ordering::AcqRel);
     }
 }
 
@@ -231,17 +166,11 @@ fn too_large(limit: usize) -> Error {
     Error::new(StatusCode::PAYLOAD_TOO_LARGE, message)
 }
 
-fn exhausted() -> Error {
-    let message = "the host holds as much of requests' bodies as it may (--max-bodies-mib): \
-                   send the request again in a few seconds";
-    let error = Error::new(StatusCode::TOO_MANY_REQUESTS, message).code("bodies_exhausted");
-    error.retry_after(Some(Duration::from_secs(2)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use futures_util::stream;
+    use pipe_sdk::CallerId;
     use std::convert::Infallible;
 
     const MIB: usize = 1 << 20;
@@ -259,36 +188,47 @@ mod tests {
         read.err().unwrap().status_code().as_u16()
     }
 
-    #[tokio::test]
-    async fn a_share_is_given_back_when_it_is_dropped() {
-        let bodies = Bodies::new(4 * MIB);
-        let held = bodies.read(chunks(&[MIB, MIB]), None, limit(8 * MIB)).await.unwrap();
-        assert_eq!((held.bytes.len(), bodies.used()), (2 * MIB, 2 * MIB));
-        // A body that is refused gives back what it had.
-        assert_eq!(status(bodies.read(chunks(&[MIB, MIB]), None, limit(8 * MIB)).await), 429);
-        assert_eq!(bodies.used(), 2 * MIB);
-        drop(held);
-        assert_eq!(bodies.used(), 0);
+    fn sender(name: &str) -> Sender {
+        Sender { key: None, caller: CallerId::from_name(&name) }
+    }
+
+    /// Reads a body of one caller.
+    async fn read(
+        budget: &MemoryBudget,
+        body: impl Stream<Item = Result<Bytes, Infallible>> + Unpin,
+        declared: Option<u64>,
+    ) -> Result<Received, Error> {
+        read_body(budget, sender("alice"), body, declared, limit(64 * MIB)).await
     }
 
     #[tokio::test]
-    async fn small_bodies_have_room_where_large_ones_have_none() {
-        let bodies = Bodies::new(4 * MIB);
-        let _large = bodies.read(chunks(&[3 * MIB]), None, limit(8 * MIB)).await.unwrap();
-        assert_eq!(status(bodies.read(chunks(&[MIB + 1]), None, limit(8 * MIB)).await), 429);
-        let _small = bodies.read(chunks(&[MIB]), None, limit(8 * MIB)).await.unwrap();
-        assert_eq!(status(bodies.read(chunks(&[1]), None, limit(8 * MIB)).await), 429);
+    async fn a_share_is_given_back_when_it_is_dropped() {
+        let budget = MemoryBudget::new(8 * MIB);
+        let held = read(&budget, chunks(&[MIB, MIB]), None).await.unwrap();
+        assert_eq!((held.bytes.len(), budget.used()), (2 * MIB, 2 * MIB));
+        // A body that is refused gives back what it had.
+        assert_eq!(status(read(&budget, chunks(&[MIB; 4]), None).await), 429);
+        assert_eq!(budget.used(), 2 * MIB);
+        drop(held);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn others_have_room_where_a_caller_has_none() {
+        let budget = MemoryBudget::new(8 * MIB);
+        let _held = read(&budget, chunks(&[5 * MIB]), None).await.unwrap();
+        assert_eq!(status(read(&budget, chunks(&[MIB]), None).await), 429);
+        let other = read_body(&budget, sender("bob"), chunks(&[MIB]), None, limit(MIB)).await;
+        assert_eq!(other.unwrap().bytes.len(), MIB);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_for_which_there_is_no_room_is_refused_before_it_comes() {
-        let bodies = Bodies::new(4 * MIB);
-        let never = stream::pending::<Result<Bytes, Infallible>>();
-        let _large = bodies.read(chunks(&[2 * MIB]), None, limit(8 * MIB)).await.unwrap();
-        assert_eq!(status(bodies.read(never, Some(2 << 20), limit(8 * MIB)).await), 429);
+        let budget = MemoryBudget::new(8 * MIB);
+        let _held = read(&budget, chunks(&[3 * MIB]), None).await.unwrap();
+        assert_eq!(status(read(&budget, stream::pending(), Some(3 << 20)).await), 429);
         // More than there can ever be room for.
-        let never = stream::pending::<Result<Bytes, Infallible>>();
-        assert_eq!(status(bodies.read(never, Some(4 << 20), limit(8 * MIB)).await), 413);
+        assert_eq!(status(read(&budget, stream::pending(), Some(6 << 20)).await), 413);
     }
 
     #[tokio::test(start_paused = true)]
@@ -299,28 +239,28 @@ mod tests {
                 Some((Ok::<_, Infallible>(Bytes::from(vec![b'x'; size])), ()))
             }))
         };
-        let bodies = Bodies::new(256 * MIB);
+        let budget = MemoryBudget::new(256 * MIB);
         // One byte a second; a rate that is well but for pauses; one that is too low for all of the
         // body.
         for (millis, size, seconds) in [(1000, 1, 30), (40_000, 2 * MIB, 30), (1000, 4096, 286)] {
             let began = Instant::now();
-            let read = bodies.read(every(millis, size), None, limit(64 * MIB)).await;
-            assert_eq!(status(read), 408, "{millis} {size}");
+            let slow = read(&budget, every(millis, size), None).await;
+            assert_eq!(status(slow), 408, "{millis} {size}");
             assert_eq!(began.elapsed().as_secs(), seconds, "{millis} {size}");
         }
-        let read = bodies.read(every(1000, MIB), None, limit(64 * MIB)).await;
-        assert_eq!(status(read), 413, "it came in time, and is endless");
-        assert_eq!(bodies.used(), 0);
+        let endless = read(&budget, every(1000, MIB), None).await;
+        assert_eq!(status(endless), 413, "it came in time, and is endless");
+        assert_eq!(budget.used(), 0);
     }
 
     #[tokio::test]
     async fn room_grows_with_what_comes_and_never_beyond_the_body() {
-        let bodies = Bodies::new(256 * MIB);
+        let budget = MemoryBudget::new(256 * MIB);
         let sizes = [100_000; 100];
         let length = 10_000_000;
-        let read = bodies.read(chunks(&sizes), Some(length), limit(64 * MIB)).await.unwrap();
-        assert_eq!((read.bytes.len(), read.bytes.capacity()), (10_000_000, 10_000_000));
-        let few = bodies.read(chunks(&[10]), Some(length), limit(64 * MIB)).await.unwrap();
+        let all = read(&budget, chunks(&sizes), Some(length)).await.unwrap();
+        assert_eq!((all.bytes.len(), all.bytes.capacity()), (10_000_000, 10_000_000));
+        let few = read(&budget, chunks(&[10]), Some(length)).await.unwrap();
         assert!(few.bytes.capacity() <= 4096);
     }
 }

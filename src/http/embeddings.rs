@@ -107,6 +107,12 @@ impl JsonBody for EmbeddingsBody {
 /// About how many bytes of JSON a number of a vector takes.
 const NUMBER_BYTES: usize = 12;
 
+/// About how many numbers a vector has, if the request does not say.
+const DIMENSIONS: u32 = 1024;
+
+/// The largest number of numbers that a vector of today's models has.
+const MAX_DIMENSIONS: u32 = 4096;
+
 /// The header that names the purpose of the vectors, for clients whose bodies cannot.
 const INPUT_TYPE_HEADER: &str = "x-pipewright-input-type";
 
@@ -123,9 +129,13 @@ pub async fn embed(
         None => input_type_header(context.headers())?,
     };
     let input = input::parse_texts(input).await?;
-    let truncate = truncate.map(Truncate::from);
+    let (texts, truncate) = (input.len(), truncate.map(Truncate::from));
     let call = EmbedCall { purpose, dimensions, truncate, ..EmbedCall::new(&model, input) };
     let model_call = unary::admit_model(&context, user, &model, Demand::embedding(&call)).await?;
+    // The vectors are charged before they are paid for.
+    let mut share = context.share();
+    let dimensions = dimensions.unwrap_or(DIMENSIONS).min(MAX_DIMENSIONS);
+    share.grow(texts * dimensions as usize * NUMBER_BYTES)?;
     let Embeddings { vectors, prompt_tokens } = context.or_shutdown(model_call.embed(call)).await?;
     let usage = unary::record_prompt_tokens(&context.record, prompt_tokens);
     let format = encoding_format.unwrap_or_default();
@@ -137,7 +147,7 @@ pub async fn embed(
     };
     let data = vectors.into_iter().enumerate().map(item).collect();
     let list = EmbeddingList { object: "list", data, model, usage };
-    Ok(json::respond(HttpResponse::Ok(), numbers * NUMBER_BYTES, list).await?)
+    Ok(json::respond(HttpResponse::Ok(), share, numbers * NUMBER_BYTES, list).await?)
 }
 
 fn input_type_header(headers: &HeaderMap) -> Result<Option<EmbedInput>, PipeError> {

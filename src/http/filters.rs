@@ -4,6 +4,7 @@
 use super::{
     Error, State, identity,
     json::{self, Json, JsonBody, body_size},
+    sender::Sender,
     shape::{OBJECT, Shape},
 };
 use crate::{blocking, slot::Slot};
@@ -36,8 +37,9 @@ pub async fn inlet(
 ) -> Result<HttpResponse, Error> {
     let slot = find_slot(&state, &id)?;
     let call = filter_call(&state, slot.id(), body);
+    let share = state.memory_budget.share(Sender::of(&request, &state));
     let is_long = blocking::is_long(body_size(&request));
-    let filtered = blocking::run(is_long, Arc::clone(&slot).inlet(call)).await;
+    let filtered = blocking::run(share.caller(), is_long, Arc::clone(&slot).inlet(call)).await;
     let mut filtered = filtered.map_err(|error| Error::from(error).in_reason())?;
     if !matches!(slot.serves(), Some(Serves::Filter { .. })) {
         // The chat call of our own models carries no metadata; another's model must not be sent
@@ -45,7 +47,7 @@ pub async fn inlet(
         identity::copy_chat_keys(&mut filtered.0);
     }
     // The chat as the filter left it is about as long as the request.
-    Ok(json::respond(HttpResponse::Ok(), body_size(&request), filtered).await?)
+    Ok(json::respond(HttpResponse::Ok(), share, body_size(&request), filtered).await?)
 }
 
 /// `POST /{id}/filter/outlet`.
@@ -57,11 +59,12 @@ pub async fn outlet(
 ) -> Result<HttpResponse, Error> {
     let slot = find_slot(&state, &id)?;
     let call = filter_call(&state, slot.id(), body);
+    let share = state.memory_budget.share(Sender::of(&request, &state));
     let is_long = blocking::is_long(body_size(&request));
-    let filtered = blocking::run(is_long, slot.outlet(call)).await;
+    let filtered = blocking::run(share.caller(), is_long, slot.outlet(call)).await;
     let filtered = filtered.map_err(|error| Error::from(error).in_reason())?;
     // The chat as the filter left it is about as long as the request.
-    Ok(json::respond(HttpResponse::Ok(), body_size(&request), filtered).await?)
+    Ok(json::respond(HttpResponse::Ok(), share, body_size(&request), filtered).await?)
 }
 
 /// Returns the call of a filter. Its user and chat are trusted: Open WebUI's server sent them with

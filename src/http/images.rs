@@ -75,6 +75,12 @@ impl JsonBody for ImagesBody {
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
+/// About how many bytes an image takes.
+const IMAGE_BYTES: usize = 3 << 20;
+
+/// The largest number of images that are charged before they are made; models make ten at most.
+const MAX_CHARGED_IMAGES: u32 = 10;
+
 /// `POST /images/generations`.
 pub async fn generate(
     context: RequestContext,
@@ -83,15 +89,18 @@ pub async fn generate(
     let Json(ImagesBody { model, prompt, response_format, user, rest }) = body;
     check(&prompt, &rest)?;
     let options = ImageOptions::from_fields(&rest)?;
+    let count = options.n.unwrap_or(1).clamp(1, MAX_CHARGED_IMAGES) as usize;
     let call = ImageCall { options, ..ImageCall::new(&model, prompt) };
     let model_call = unary::admit_model(&context, user, &model, Demand::image(&call)).await?;
+    let mut share = context.share();
+    share.grow(count * IMAGE_BYTES)?;
     let Images { images } = context.or_shutdown(model_call.images(call)).await?;
     let delivery = response_format.unwrap_or_default();
     let output_format = images.first().map(|image| image.format);
     let bytes = images.iter().map(|image| image.base64.len()).sum();
     let data = images.into_iter().map(|image| delivery.encode(image)).collect();
     let list = ImageList { created: unix_seconds(), data, output_format };
-    Ok(json::respond(HttpResponse::Ok(), bytes, list).await?)
+    Ok(json::respond(HttpResponse::Ok(), share, bytes, list).await?)
 }
 
 fn check(prompt: &str, rest: &Map<String, Value>) -> Result<()> {

@@ -3,8 +3,11 @@
 
 use super::{
     Error, State,
-    bodies::{BodyLimit, Received},
+    bodies::{BodyLimit, Received, read_body},
+    memory_budget::Share,
+    sender::Sender,
     shape::{self, SchemaViolation, Shape},
+    unsent_body::UnsentBody,
 };
 use crate::blocking;
 use actix_web::{
@@ -43,6 +46,9 @@ pub trait JsonBody: DeserializeOwned + Send + 'static {
     }
 }
 
+/// An answer of more bytes than this is charged to the memory budget until it is sent.
+const MAX_UNCHARGED: usize = 64 << 10;
+
 /// The size of a request's body, in bytes.
 struct BodySize(usize);
 
@@ -65,12 +71,15 @@ impl<T: JsonBody> FromRequest for Json<T> {
             let state = request.app_data::<web::Data<State>>().ok_or_else(Error::panicked)?;
             let limit = BodyLimit { bytes: T::LIMIT, pieces: Some(T::PIECES) };
             let length = declared_length(request.headers());
-            let Received { mut bytes, share } = state.bodies.read(payload, length, limit).await?;
+            let sender = Sender::of(&request, state);
+            let caller = sender.caller;
+            let body = read_body(&state.memory_budget, sender, payload, length, limit).await?;
+            let Received { mut bytes, share } = body;
             // Held until the request is dropped, which is when its answer begins.
             request.extensions_mut().insert(share);
             let size = bytes.len();
             request.extensions_mut().insert(BodySize(size));
-            blocking::compute(size, move || T::parse(&mut bytes)).await?.map(Self)
+            blocking::compute(caller, size, move || T::parse(&mut bytes)).await?.map(Self)
         })
     }
 }
@@ -94,18 +103,24 @@ pub fn check_encoding(headers: &HeaderMap) -> Result<(), Error> {
 }
 
 /// Completes a response by JSON that takes about so many bytes. A long one is written on a blocking
-/// thread.
+/// thread, and charged to the share until the client has taken it.
 ///
 /// # Errors
 /// A value that cannot be JSON, which is a defect.
 pub async fn respond(
     mut response: HttpResponseBuilder,
+    share: Share,
     bytes: usize,
     value: impl Serialize + Send + 'static,
 ) -> Result<HttpResponse, PipeError> {
-    let json = blocking::compute(bytes, move || serde_json::to_vec(&value)).await?;
+    let write = move || serde_json::to_vec(&value);
+    let json = blocking::compute(share.caller(), bytes, write).await?;
     let json = json.map_err(PipeError::internal)?;
-    Ok(response.content_type(ContentType::json()).body(json))
+    response.content_type(ContentType::json());
+    if json.len() <= MAX_UNCHARGED {
+        return Ok(response.body(json));
+    }
+    Ok(response.body(UnsentBody::new(json, share)))
 }
 
 /// Returns the length that the headers declare.

@@ -2,8 +2,9 @@
 //! or deleted; Python files can, where Python pipelines are on.
 
 use super::{
-    BodyLimit, Error, Received, State,
+    BodyLimit, Error, Received, Sender, State,
     json::{Json, JsonBody},
+    read_body,
     shape::Shape,
 };
 use crate::python::{MAX_FILE_BYTES, PythonPipelines};
@@ -106,8 +107,9 @@ pub async fn upload(
 ) -> Result<HttpResponse, Error> {
     let limit = BodyLimit { bytes: MAX_FILE_BYTES + (64 << 10), pieces: None };
     // It is read even if it is refused, so that the client gets to see the response.
-    let Received { bytes, share: _share } =
-        state.bodies.read(payload.into_inner(), None, limit).await?;
+    let (sender, payload) = (Sender::of(&request, &state), payload.into_inner());
+    let body = read_body(&state.memory_budget, sender, payload, None, limit).await?;
+    let Received { bytes, share: _share } = body;
     let python = python(&state)?;
     let (file_name, content) = read_form(request.headers(), bytes.into()).await?;
     let id = log_refusal(python.install(&file_name, content).await)?;

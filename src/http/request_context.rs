@@ -1,13 +1,15 @@
 //! The context of a request to a model: the host, the user, and the admission of calls.
 
 use super::{
-    Error, State, answer, identity, json::body_size, key_name::KeyName, models,
+    Error, State, answer, identity,
+    json::body_size,
+    memory_budget::Share,
+    models,
     request_log::RequestLog,
+    sender::{self, Sender},
 };
 use crate::{blocking, drain::DrainStage, model_call::ModelCall};
-use actix_web::{
-    FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::HeaderMap, web,
-};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::HeaderMap, web};
 use pipe_sdk::{Body, CallContext, ChatRef, Demand, Hints, Host, PipeError, ResponseRef, User};
 use std::{
     future::{Ready, ready},
@@ -57,7 +59,7 @@ impl RequestContext {
 
     /// Returns the name of the request's API key; `None` for the host's own key.
     pub fn key(&self) -> Option<Arc<str>> {
-        self.request.extensions().get::<KeyName>().map(|KeyName(name)| Arc::clone(name))
+        sender::key(&self.request)
     }
 
     /// Returns the user of a request without a body: the API key, or the user that the headers
@@ -134,20 +136,16 @@ impl RequestContext {
         self.key().is_none() && is_signed && identity::is_task(task)
     }
 
-    /// Returns the context of the call. Only the host's own key may name the user, and with a JWT
-    /// secret only the signed user counts; another key is a user of its own.
+    /// Returns the context of the call. With a JWT secret only the signed user counts.
     fn context(&self, user: Option<User>, task: Option<&str>) -> CallContext {
         let user = self.signed.clone().unwrap_or(user);
-        let context = match self.key() {
-            None => CallContext::new(user, None, task),
-            Some(key) => {
-                let name = Some(key.to_string());
-                let user = User { id: format!("key:{key}"), name, ..User::default() };
-                CallContext::new(Some(user), Some(key), task)
-            }
-        };
-        let peer = self.request.peer_addr().map(|address| address.ip());
-        context.with_trace(self.record.trace()).with_peer(peer)
+        let context = sender::call_context(&self.request, &self.state, user, task);
+        context.with_trace(self.record.trace())
+    }
+
+    /// Returns an empty share of the memory budget, for the answer.
+    pub fn share(&self) -> Share {
+        self.state.memory_budget.share(Sender::of(&self.request, &self.state))
     }
 
     /// Does a part of the work on the request: on a blocking thread if its body is long.
@@ -155,7 +153,8 @@ impl RequestContext {
         &self,
         work: impl FnOnce() -> Result<T, PipeError> + Send + 'static,
     ) -> Result<T, Error> {
-        Ok(blocking::compute(body_size(&self.request), work).await??)
+        let caller = Sender::of(&self.request, &self.state).caller;
+        Ok(blocking::compute(caller, body_size(&self.request), work).await??)
     }
 
     /// Waits for the response, unless the host stops first.

@@ -120,13 +120,55 @@ async fn bodies_share_a_budget_and_give_it_back() {
     assert!(refused.error_message(429).contains("--max-bodies-mib"), "{}", refused.text);
     assert_eq!(refused.json["error"]["code"], "bodies_exhausted");
     assert_eq!(refused.header("retry-after"), "2");
-    // Small ones have their own room.
+    // A smaller one has room.
     assert_eq!(host.chat("typed", "hi").await.status, 200);
     hangs.abort();
     while host.post("/chat/completions", &large("typed")).await.status != 200 {}
     // One that never has room.
     let refused = host.post("/chat/completions", &chat("typed", &"x".repeat(7 << 20))).await;
-    assert_eq!(refused.error_message(413), "The body may have 6144 KiB at most");
+    assert_eq!(refused.error_message(413), "The body may have 5461 KiB at most");
+}
+
+/// Starts a request with this key, and sends it so many bytes of a body that does not end.
+fn start_body(host: &TestHost, key: &str, bytes: usize) -> TcpStream {
+    let mut socket = TcpStream::connect(host.url.trim_start_matches("http://")).unwrap();
+    let head = format!(
+        "POST /chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\
+         Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
+    let chunk = format!("{bytes:x}\r\n{}\r\n", " ".repeat(bytes));
+    socket.write_all(head.as_bytes()).unwrap();
+    // A host that has answered need not read on.
+    _ = socket.write_all(chunk.as_bytes());
+    socket
+}
+
+async fn chat_with_key(host: &TestHost, key: &str, text: &str) -> u16 {
+    let request = host.request_without_key(Method::POST, "/chat/completions").bearer_auth(key);
+    request.json(&chat("typed", text)).send().await.unwrap().status().as_u16()
+}
+
+#[actix_web::test]
+async fn bodies_that_do_not_end_are_one_callers_own_trouble() {
+    let host =
+        Builder::new().flag("--max-bodies-mib", "8").flag("--api-keys", "ci=theirs,dora=hers");
+    let host = host.start().await;
+    let text = "x".repeat(300 << 10);
+    let mut started = Vec::new();
+    // Until this caller has no room any more.
+    while chat_with_key(&host, "theirs", &text).await == 200 {
+        started.push(start_body(&host, "theirs", 600 << 10));
+        assert!(started.len() < 1000, "there is no limit");
+    }
+    for _ in 0..20 {
+        started.push(start_body(&host, "theirs", 600 << 10));
+    }
+    for key in ["hers", KEY] {
+        assert_eq!(chat_with_key(&host, key, &text).await, 200, "{key}");
+    }
+    assert_eq!(chat_with_key(&host, "theirs", &text).await, 429);
+    drop(started);
+    while chat_with_key(&host, "theirs", &text).await != 200 {}
 }
 
 /// The status of what is answered to this head and these pieces of a body.
@@ -158,6 +200,44 @@ async fn a_body_without_end_is_refused_where_its_limit_is() {
     pieces.resize(20, chunk);
     let status = send_raw(&host, "POST /images/generations HTTP/1.1", pieces).await;
     assert_eq!(status, "HTTP/1.1 413");
+}
+
+#[actix_web::test]
+async fn a_body_behind_a_handshake_for_a_web_socket_is_refused() {
+    let host = host().await;
+    let body = chat("typed", "hi").to_string();
+    for upgrade in ["websocket", "WebSocket", "h2c, websocket"] {
+        let head = format!(
+            "Upgrade: {upgrade}\r\nConnection: Upgrade\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let pieces = vec![head.into_bytes(), body.clone().into_bytes()];
+        let status = send_raw(&host, "POST /chat/completions HTTP/1.1", pieces).await;
+        assert_eq!(status, "HTTP/1.1 400", "{upgrade}");
+    }
+}
+
+#[actix_web::test]
+async fn an_error_does_not_repeat_all_of_a_long_name() {
+    let host = host().await;
+    let name = "é".repeat(1 << 20);
+    let messages = json!([{"role": "user", "content": "hi"}]);
+    let mut fields = chat("typed", "hi");
+    fields["metadata"] = json!({name.as_str(): "here"});
+    let fields = fields.to_string().replace("\"here\"", "1e400");
+    for (path, body) in [
+        ("/chat/completions", chat(&name, "hi").to_string()),
+        ("/messages", json!({"model": name, "max_tokens": 5, "messages": messages}).to_string()),
+        ("/responses", json!({"model": name, "input": "hi"}).to_string()),
+        ("/embeddings", json!({"model": name, "input": "hi"}).to_string()),
+        ("/chat/completions", fields),
+    ] {
+        let refused = post(&host, path, body).await;
+        assert!((400..500).contains(&refused.status), "{path}: {}", refused.status);
+        let length = refused.text.len();
+        assert!(refused.text.contains('…') && length < 30_000, "{path}: {length}");
+    }
 }
 
 #[actix_web::test]

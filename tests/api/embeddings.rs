@@ -1,14 +1,15 @@
 //! Texts become vectors, with Bedrock behind.
 
 use crate::{
-    rig::{LITE, PIPE, Rig, model_id, rig_without_cache as rig, without_fallbacks},
-    support::TestResponse,
+    rig::{LITE, PIPE, Rig, model_id, rig_with_flag, rig_without_cache as rig, without_fallbacks},
+    support::{KEY, TestResponse},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bedrock_emulator::{BedrockException, ExchangeOutcome, Operation, RecordedRequest, Script};
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::time::Duration;
+use socket2::{Domain, Socket, Type};
+use std::{io::Write, net::SocketAddr, time::Duration};
 use tokio::time::timeout;
 
 const TITAN: &str = "amazon.titan-embed-text-v2:0";
@@ -355,4 +356,38 @@ async fn a_text_that_is_too_long_is_refused_with_the_number_or_cut_where_that_is
     assert_eq!(vectors(&rig, COHERE, json!({"input": words})).await.len(), 1);
     let odd = embed(&rig, TITAN, json!({"input": "a", "truncate": "MIDDLE"})).await;
     assert!(matches!(odd.status, 400 | 422), "{}", odd.text);
+}
+
+/// Asks for the vectors of so many texts, and reads nothing of the answer.
+fn ask_without_reading(rig: &Rig, count: usize) -> Socket {
+    let body = json!({"model": model_id(COHERE), "input": texts(count)}).to_string();
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let address: SocketAddr = rig.host.url.trim_start_matches("http://").parse().unwrap();
+    socket.connect(&address.into()).unwrap();
+    let head = format!(
+        "POST /embeddings HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    (&socket).write_all(head.as_bytes()).unwrap();
+    (&socket).write_all(body.as_bytes()).unwrap();
+    socket
+}
+
+#[actix_web::test]
+async fn answers_that_a_caller_does_not_read_leave_no_room_for_its_next() {
+    let rig = rig_with_flag("--max-bodies-mib", "48", json!({})).await;
+    let mut unread = Vec::new();
+    let ask = async || embed(&rig, COHERE, json!({"input": texts(960)})).await;
+    while ask().await.status == 200 {
+        unread.push(ask_without_reading(&rig, 960));
+        assert!(unread.len() < 20, "there is no limit");
+    }
+    let refused = ask().await;
+    assert!(refused.error_message(429).contains("have not read"), "{}", refused.text);
+    let answered = model_requests(&rig).len();
+    assert_eq!((ask().await.status, model_requests(&rig).len()), (429, answered), "it was paid");
+    drop(unread);
+    while ask().await.status != 200 {}
 }

@@ -45,6 +45,11 @@ pub async fn rig_without_cache(valves: Value) -> Rig {
     start_rig(builder, Catalogue::default(), valves).await
 }
 
+/// Starts a host that is started with this flag too.
+pub async fn rig_with_flag(flag: &str, value: &str, valves: Value) -> Rig {
+    start_rig(Builder::new().flag(flag, value), Catalogue::default(), valves).await
+}
+
 /// With these models in place of the usual ones.
 pub async fn rig_of(catalogue: Catalogue, valves: Value) -> Rig {
     start_rig(Builder::new(), catalogue, valves).await

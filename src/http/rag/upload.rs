@@ -4,8 +4,9 @@ use super::library;
 use crate::{
     blocking,
     http::{
-        BodyLimit, Error, Received, State,
+        BodyLimit, Error, Received, Sender, State,
         json::{self, JsonBody},
+        read_body,
         shape::{Shape, rag},
     },
 };
@@ -111,11 +112,14 @@ pub async fn upload_documents(
     };
     let (length, limit) =
         (json::declared_length(request.headers()), BodyLimit { bytes: MAX_BYTES, pieces });
-    let body = state.bodies.read(payload.into_inner(), length, limit).await?;
+    let sender = Sender::of(&request, &state);
+    let caller = sender.caller;
+    let payload = payload.into_inner();
+    let body = read_body(&state.memory_budget, sender, payload, length, limit).await?;
     // The share of the budget for bodies is held until the documents are stored.
     let Received { bytes: mut body, share: _share } = body;
     let uploads = match pieces {
-        Some(_) => blocking::compute(body.len(), move || parse_texts(&mut body)).await??,
+        Some(_) => blocking::compute(caller, body.len(), move || parse_texts(&mut body)).await??,
         None => parse_files(request.headers(), body.into()).await?,
     };
     if uploads.is_empty() {
