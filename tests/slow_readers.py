@@ -2,7 +2,7 @@
 """What readers cost that stop reading long answers: `slow_readers.py BINARY [READERS]`.
 
 An upstream of OpenAI's kind sends without end, as fast as it is read, to that many clients of `openai_proxy` who read nothing. Prints the
-memory of the process before and at its peak, and fails if a reader takes more than 130 kB, or if the upstream can send on and on. What is
+memory of the process before and at its peak, and fails if a reader takes more than 64 kB, or if the upstream can send on and on. What is
 read ahead of a fast upstream, and what waits to be written, are bounded (`http-client`, `src/http/sse_body.rs`).
 """
 import asyncio
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-MOST = 130
+MOST = 64
 KEY = 'only-for-tests'
 sent = 0
 
