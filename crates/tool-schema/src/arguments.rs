@@ -1,7 +1,10 @@
 //! Arguments of tools whose schema was changed in form: wrapped into an object, or with properties
 //! of other names.
 
-use crate::repair::{move_pointer, move_references};
+use crate::{
+    description::append_description,
+    references::{move_pointer, move_references},
+};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
@@ -30,7 +33,7 @@ impl ArgumentShape {
     /// Wraps a schema whose root is no object.
     pub fn wrap(&mut self, schema: &mut Map<String, Value>) {
         let mut inner = std::mem::take(schema);
-        // References point into the root, and what they point at moves with it.
+        // References point into the root, and their targets move with it.
         let root = format!("#/properties/{WRAPPED}");
         move_references(&mut inner, &|pointer| move_pointer(pointer, "#", &root));
         for name in ["$defs", "definitions"] {
@@ -48,16 +51,16 @@ impl ArgumentShape {
 
     /// Returns whether a property of this schema has a name that [`Self::rename_properties`]
     /// renames.
-    pub fn has_odd_names(schema: &Map<String, Value>) -> bool {
+    pub fn has_unaccepted_names(schema: &Map<String, Value>) -> bool {
         let properties = schema.get("properties").and_then(Value::as_object);
         properties.is_some_and(|properties| !properties.keys().all(|name| is_accepted(name)))
     }
 
     /// Renames the properties whose names have other characters than letters, digits, `_`, `.` and
-    /// `-`, or more than 64 of them; whether there were any. Claude refuses a tool for one such
-    /// name.
+    /// `-`, or more than 64 of them. Returns whether there were any. Claude refuses a tool for one
+    /// such name.
     pub fn rename_properties(&mut self, schema: &mut Map<String, Value>) -> bool {
-        if !Self::has_odd_names(schema) {
+        if !Self::has_unaccepted_names(schema) {
             return false;
         }
         let Some(Value::Object(properties)) = schema.get_mut("properties") else { return false };
@@ -69,7 +72,7 @@ impl ArgumentShape {
                 continue;
             }
             if let Value::Object(property) = &mut property {
-                crate::repair::describe(property, &format!("The parameter `{name}`."));
+                append_description(property, &format!("The parameter `{name}`."));
             }
             let replacement = replacement_of(&name);
             moved.insert(pointer_token(&name), replacement.clone());
@@ -106,13 +109,13 @@ impl ArgumentShape {
         })
     }
 
-    /// Returns the client's arguments, for those that the service has sent. What is no JSON stays
-    /// as it is.
+    /// Returns the client's arguments, for those that the service has sent. Text that is no JSON
+    /// stays as it is.
     pub fn to_client(&self, arguments: &str) -> String {
         self.rewrite(arguments, |value| match value {
             Value::Object(mut fields) if self.is_wrapped => match fields.shift_remove(WRAPPED) {
                 Some(value) => value,
-                // The model has left out what wraps the arguments.
+                // The model has left out the wrapping property.
                 None => fields.into(),
             },
             Value::Object(fields) => {
@@ -159,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_wrapped_and_its_references_still_lead_somewhere() {
+    fn a_list_is_wrapped_and_its_references_keep_their_targets() {
         let mut schema = object(
             json!({"type": "array", "items": {"$ref": "#/$defs/a"}, "$defs": {"a": {"type": "string"}}}),
         );
@@ -188,7 +191,7 @@ mod tests {
 
     /// If each name took a walk through the schema, this would take hours.
     #[test]
-    fn tens_of_thousands_of_odd_names_are_renamed_at_once() {
+    fn tens_of_thousands_of_unaccepted_names_are_renamed_at_once() {
         let property = |number: usize| {
             let next = format!("#/properties/$p{}", number + 1);
             (format!("$p{number}"), json!({"items": {"$ref": next}}))
@@ -200,7 +203,7 @@ mod tests {
             object(json!({"type": "object", "properties": properties, "required": required}));
         let mut shape = ArgumentShape::default();
         assert!(shape.rename_properties(&mut schema));
-        assert!(!crate::repair(&mut schema), "all references lead somewhere");
+        assert!(!crate::repair_schema(&mut schema), "every reference has a target");
         let arguments: Map<_, _> =
             properties.into_iter().map(|(name, _)| (name, 1.into())).collect();
         let arguments = Value::from(arguments).to_string();
@@ -213,12 +216,12 @@ mod tests {
             |number: usize| (format!("p{number}"), json!({"$ref": format!("#/$defs/{number}")}));
         let properties: Map<String, Value> = (0..20_000).map(property).collect();
         let mut schema = object(json!({"type": "object", "properties": properties}));
-        assert!(crate::repair(&mut schema));
+        assert!(crate::repair_schema(&mut schema));
         assert!(!Value::from(schema).to_string().contains("$ref"));
     }
 
     #[test]
-    fn odd_names_of_properties_are_renamed_and_come_back() {
+    fn unaccepted_names_of_properties_are_renamed_and_restored() {
         let mut schema = object(json!({
             "type": "object", "required": ["$filter", "plain.name-1"],
             "properties": {"$filter": {"type": "string"}, "plain.name-1": {"$ref": "#/properties/$filter"}, "größe": {}, "filter": {}},

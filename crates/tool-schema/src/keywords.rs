@@ -1,19 +1,19 @@
-//! The values of JSON Schema's keywords, and the names of its types.
+//! The keywords of JSON Schema, and the names of its types.
 
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
-/// The value of a keyword.
+/// The kind of value that a keyword has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holds {
-    /// Schemas by names of the client's own.
-    Named,
-    /// A list of schemas.
-    List,
-    /// One schema.
-    One,
-    /// Something else.
-    Data,
+pub enum KeywordValue {
+    /// Schemas by name, as in `properties`.
+    NamedSchemas,
+    /// A list of schemas, as in `anyOf`.
+    Schemas,
+    /// One schema, as in `items`.
+    Schema,
+    /// No schema, as in `title`.
+    Other,
 }
 
 /// Appends the values that the list does not hold yet.
@@ -22,13 +22,13 @@ pub fn append_new(list: &mut Vec<Value>, more: impl IntoIterator<Item = Value>) 
     list.extend(more.into_iter().filter(|value| known.insert(value.clone())));
 }
 
-/// Returns the kind of this keyword's value.
-pub fn holds(keyword: &str) -> Holds {
+/// Returns the kind of value that this keyword has.
+pub fn classify_keyword(keyword: &str) -> KeywordValue {
     match keyword {
         "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas" => {
-            Holds::Named
+            KeywordValue::NamedSchemas
         }
-        "anyOf" | "oneOf" | "allOf" | "prefixItems" => Holds::List,
+        "anyOf" | "oneOf" | "allOf" | "prefixItems" => KeywordValue::Schemas,
         "items"
         | "additionalProperties"
         | "additionalItems"
@@ -40,14 +40,15 @@ pub fn holds(keyword: &str) -> Holds {
         | "else"
         | "contains"
         | "contentSchema"
-        | "propertyNames" => Holds::One,
-        _ => Holds::Data,
+        | "propertyNames" => KeywordValue::Schema,
+        _ => KeywordValue::Other,
     }
 }
 
-/// Returns the type of this name, which may be that of another language; `None` if it is none.
-pub fn type_named(word: &str) -> Option<&'static str> {
-    Some(match word.trim().to_ascii_lowercase().as_str() {
+/// Returns the type of this name, which may be that of another language, as in `dict`; `None` if
+/// there is no such type.
+pub fn parse_type(name: &str) -> Option<&'static str> {
+    Some(match name.trim().to_ascii_lowercase().as_str() {
         "object" | "dict" | "dictionary" | "map" | "struct" | "record" => "object",
         "array" | "list" | "tuple" | "set" => "array",
         "string" | "str" | "text" | "date" | "datetime" | "file" => "string",
@@ -59,19 +60,20 @@ pub fn type_named(word: &str) -> Option<&'static str> {
     })
 }
 
-/// Returns whether a root may be an object: it says so, among others if need be, or says nothing.
-pub fn is_of_object(schema: &Map<String, Value>) -> bool {
-    let is_object = |word: &Value| word.as_str().and_then(type_named) == Some("object");
+/// Returns whether a schema allows objects: `object` is its type or one of its types, or it has no
+/// type.
+pub fn allows_object(schema: &Map<String, Value>) -> bool {
+    let is_object = |name: &Value| name.as_str().and_then(parse_type) == Some("object");
     match schema.get("type") {
         None | Some(Value::Null) => true,
-        Some(Value::String(word)) if word.trim().is_empty() => true,
-        Some(Value::Array(words)) => words.iter().any(is_object),
-        Some(word) => is_object(word) || schema.get("properties").is_some_and(Value::is_object),
+        Some(Value::String(name)) if name.trim().is_empty() => true,
+        Some(Value::Array(names)) => names.iter().any(is_object),
+        Some(name) => is_object(name) || schema.get("properties").is_some_and(Value::is_object),
     }
 }
 
-/// Returns the type of this value. A whole number is an integer.
-pub fn type_of(value: &Value) -> &'static str {
+/// Returns the JSON Schema type of this value. A whole number is an `integer`.
+pub fn type_of_value(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
@@ -83,8 +85,8 @@ pub fn type_of(value: &Value) -> &'static str {
     }
 }
 
-/// Returns the type that the keywords of a schema without `type` imply.
-pub fn implied_type(schema: &Map<String, Value>) -> Option<&'static str> {
+/// Returns the type that the keywords of a schema without `type` belong to.
+pub fn infer_type(schema: &Map<String, Value>) -> Option<&'static str> {
     let has = |keywords: &[&str]| keywords.iter().any(|keyword| schema.contains_key(*keyword));
     if has(&["properties", "additionalProperties", "patternProperties", "propertyNames"])
         || has(&["minProperties", "maxProperties"])
@@ -101,35 +103,11 @@ pub fn implied_type(schema: &Map<String, Value>) -> Option<&'static str> {
     has(&limits).then_some("number")
 }
 
-/// Returns the schema behind this `$ref`, if it is one within this document.
-pub fn referenced<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
-    let pointer = reference.strip_prefix('#')?;
-    let decoded = percent_decoded(pointer);
-    if decoded.is_empty() || decoded.starts_with('/') {
-        return root.pointer(&decoded);
+/// Returns the values that a schema allows, by `const` or `enum`.
+pub fn enum_values(schema: &Map<String, Value>) -> Option<Vec<Value>> {
+    match (schema.get("const"), schema.get("enum")) {
+        (Some(value), _) => Some(vec![value.clone()]),
+        (None, Some(Value::Array(values))) if !values.is_empty() => Some(values.clone()),
+        _ => None,
     }
-    let anchored =
-        |schema: &&Value| schema["$anchor"] == decoded.as_str() || schema["$id"] == reference;
-    let lists = ["$defs", "definitions"].into_iter().filter_map(|name| root[name].as_object());
-    lists.flat_map(Map::values).find(anchored)
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let code = after.get(..2).filter(|_| *first == b'%');
-        let code = code.and_then(|code| std::str::from_utf8(code).ok());
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

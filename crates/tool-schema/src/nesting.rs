@@ -38,7 +38,7 @@ mod tests {
     use super::limit_nesting;
 
     #[test]
-    fn what_stands_too_deep_is_left_out() {
+    fn values_beyond_the_largest_depth_are_left_out() {
         for (json, limited) in [
             (r#"{"a":[1,{"b":2}],"c":"]["}"#, r#"{"a":[1,{}],"c":"]["}"#),
             (r#"{"a":[{"b":2},{"b":{}}]}"#, r#"{"a":[{},{}]}"#),

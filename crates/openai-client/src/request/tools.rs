@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json, value::RawValue};
 use std::{borrow::Cow, collections::HashSet};
 use tool_schema::{
-    ArgumentShape, CHOICES, Inside, Plain, SentTools, fill_items, is_of_object, limit_nesting,
-    merge_choices, plain, repair, tell_keywords,
+    ArgumentShape, COMPOSITION_KEYWORDS, KeywordSet, SentTools, SimplifiedSchema,
+    add_missing_items, allows_object, limit_nesting, merge_composition, move_to_description,
+    repair_schema, simplify_schema,
 };
 
 /// The tools of a chat.
@@ -262,10 +263,10 @@ fn fit<'a>(
     };
     let mut changed = matches!(limited, Cow::Owned(_)) | adapt(&mut schema, shape);
     if quirks.plain_schemas {
-        let Plain { schema, note } = plain(&schema, Inside::Few);
+        let SimplifiedSchema { schema, note } = simplify_schema(&schema, KeywordSet::Minimal);
         return (Parameters::Value(schema), note);
     }
-    changed |= fill_items(&mut schema);
+    changed |= add_missing_items(&mut schema);
     let parameters =
         if changed { Parameters::Value(schema.into()) } else { Parameters::Raw(given) };
     (parameters, String::new())
@@ -273,7 +274,7 @@ fn fit<'a>(
 
 /// Makes a schema one of JSON Schema whose root is an object; whether that changed it.
 fn adapt(schema: &mut Map<String, Value>, shape: &mut ArgumentShape) -> bool {
-    if !is_of_object(schema) {
+    if !allows_object(schema) {
         shape.wrap(schema);
     }
     let mut changed = !shape.is_unchanged();
@@ -282,13 +283,13 @@ fn adapt(schema: &mut Map<String, Value>, shape: &mut ArgumentShape) -> bool {
         schema.insert("type".into(), "object".into());
         changed = true;
     }
-    changed |= repair(schema);
-    if CHOICES.iter().any(|keyword| schema.contains_key(*keyword)) {
-        *schema = merge_choices(std::mem::take(schema));
+    changed |= repair_schema(schema);
+    if COMPOSITION_KEYWORDS.iter().any(|keyword| schema.contains_key(*keyword)) {
+        *schema = merge_composition(std::mem::take(schema));
         changed = true;
     }
     // OpenAI refuses these, too, at the root.
-    changed | tell_keywords(schema, &["enum", "const", "not"])
+    changed | move_to_description(schema, &["enum", "const", "not"])
 }
 
 #[cfg(test)]

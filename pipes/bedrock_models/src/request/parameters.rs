@@ -13,8 +13,8 @@ use serde::{
 use serde_json::{Map, Value, value::RawValue};
 use std::{borrow::Cow, fmt};
 use tool_schema::{
-    ArgumentShape, CHOICES, Inside, Plain, is_of_object, limit_nesting, merge_choices, plain,
-    repair,
+    ArgumentShape, COMPOSITION_KEYWORDS, KeywordSet, SimplifiedSchema, allows_object,
+    limit_nesting, merge_composition, repair_schema, simplify_schema,
 };
 
 /// The members of a JSON object in their order, each in its original bytes.
@@ -137,7 +137,7 @@ fn adapt<'a>(given: &Value, family: &Family) -> Result<Adapted<'a>, &'static str
         return Ok(Adapted::Empty);
     }
     let mut shape = ArgumentShape::default();
-    if !is_of_object(&schema) {
+    if !allows_object(&schema) {
         shape.wrap(schema.to_mut());
     }
     let mut parameters = rewrite(&schema, family);
@@ -156,27 +156,27 @@ fn adapt<'a>(given: &Value, family: &Family) -> Result<Adapted<'a>, &'static str
 
 /// Returns the rewritten schema, if this family does not take it unchanged.
 fn rewrite<'a>(schema: &Map<String, Value>, family: &Family) -> Option<Parameters<'a>> {
-    let inside = match family.tool_schema {
+    let allowed = match family.tool_schema {
         ToolSchema::Any => None,
-        ToolSchema::SimpleRoot => Some(Inside::Most),
-        ToolSchema::Simple => Some(Inside::Few),
+        ToolSchema::SimpleRoot => Some(KeywordSet::Extended),
+        ToolSchema::Simple => Some(KeywordSet::Minimal),
     };
     let mut repaired = schema.clone();
     let is_object = |kind: &Value| kind.is_null() || kind == "object";
     let mut changed = schema.get("type").is_some_and(|kind| !is_object(kind));
     repaired.shift_remove("type");
-    changed |= repair(&mut repaired);
-    if let Some(inside) = inside {
-        let Plain { schema, note } = plain(&repaired, inside);
+    changed |= repair_schema(&mut repaired);
+    if let Some(allowed) = allowed {
+        let SimplifiedSchema { schema, note } = simplify_schema(&repaired, allowed);
         let shape = ArgumentShape::default();
         return Some(Parameters { json: Json::Value(schema), note, shape });
     }
-    let is_choice = CHOICES.iter().any(|keyword| repaired.contains_key(*keyword));
+    let is_choice = COMPOSITION_KEYWORDS.iter().any(|keyword| repaired.contains_key(*keyword));
     if is_choice && !family.schema_unions {
         if !schema.contains_key("type") {
             repaired.insert("type".into(), "object".into());
         }
-        repaired = merge_choices(repaired);
+        repaired = merge_composition(repaired);
         changed = true;
     }
     if !changed {
