@@ -141,8 +141,9 @@ fn adapt<'a>(given: &Value, family: &Family) -> Result<Adapted<'a>, &'static str
         shape.wrap(schema.to_mut());
     }
     let mut parameters = rewrite(&schema, family);
-    let has_odd_names = !family.any_property_names && ArgumentShape::has_odd_names(&schema);
-    if parameters.is_none() && (has_odd_names || !shape.is_unchanged()) {
+    let has_unaccepted_names =
+        !family.any_property_names && ArgumentShape::has_unaccepted_names(&schema);
+    if parameters.is_none() && (has_unaccepted_names || !shape.is_unchanged()) {
         parameters = Some(without_note(Json::Value(with_type(schema.into_owned()))));
     }
     let Some(mut parameters) = parameters else { return Ok(Adapted::Unchanged) };
