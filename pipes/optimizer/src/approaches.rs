@@ -16,8 +16,6 @@ mod solver;
 mod verification;
 mod web;
 
-pub(crate) use solver::is_available as has_solver;
-
 use crate::{
     approach::Approach,
     ask::{ModelRequest, Reply},

@@ -35,6 +35,7 @@ mod tags;
 mod tests;
 mod text_parts;
 mod valves;
+mod z3;
 
 pub use search_api::SearchApiName;
 pub use valves::OptimizerValves;

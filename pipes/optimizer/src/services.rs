@@ -1,8 +1,6 @@
 //! What approaches use beside models: pages of the web, a search API, a sandbox, a solver.
 
-use crate::{
-    approach::Approach, approaches, sandbox, search_api::SearchClient, valves::OptimizerValves,
-};
+use crate::{approach::Approach, sandbox, search_api::SearchClient, valves::OptimizerValves, z3};
 use guarded_fetch::{AllowedHosts, FetchPolicy, Fetcher, HostPattern};
 use pipe_sdk::{PipeError, Result, ValveError, split_list};
 use std::time::Duration;
@@ -38,7 +36,7 @@ impl Services {
     /// Returns what is missing, and what an admin can do.
     pub async fn check(&self, approach: Approach) -> Result<()> {
         let missing = match approach {
-            Approach::Z3 if !approaches::has_solver() => {
+            Approach::Z3 if !z3::is_installed() => {
                 "the program `z3` is not installed on the host".to_owned()
             }
             Approach::ReadUrls if self.fetcher.is_none() => {

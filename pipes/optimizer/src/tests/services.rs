@@ -126,7 +126,7 @@ async fn a_solver_settles_the_constraints_and_mends_its_script() {
         }
         reply("?")
     };
-    if !crate::approaches::has_solver() {
+    if !crate::z3::is_installed() {
         let (error, calls) = request("6 * x = 42").refused("z3-cloud.m").await;
         assert!(error.contains("`z3` is not installed") && calls == 0, "{error}");
         return;
