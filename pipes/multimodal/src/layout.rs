@@ -1,7 +1,7 @@
 //! The layout of an answer: which part of which model is shown next.
 
 use crate::{
-    sections::SectionKind,
+    section_kind::SectionKind,
     template::{Block, SEPARATOR},
 };
 use pipe_sdk::{Chunk, FinishReason, PipeError, Result, Usage};

@@ -16,6 +16,7 @@ mod layout;
 mod loader;
 mod picture;
 mod run;
+mod section_kind;
 mod sections;
 mod template;
 mod valves;

@@ -2,7 +2,8 @@
 
 use crate::{
     layout::{Layout, SectionItem},
-    sections::{Section, SectionKind},
+    section_kind::SectionKind,
+    sections::Section,
     status,
     template::Template,
 };

@@ -3,53 +3,12 @@
 use crate::{
     attachments::{self, Attachment, AttachmentKind},
     loader::LoadedImages,
+    section_kind::SectionKind,
     valves::MultimodalValves,
 };
 use pipe_sdk::{Body, Content, Host, Message, Part, PipeError, Role};
 use serde_json::Map;
 use std::mem;
-
-/// The kind of a section, which is a part of a chat that a model of its own reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SectionKind {
-    Text,
-    Images,
-    Files,
-    Audio,
-}
-
-impl SectionKind {
-    pub const ALL: [Self; 4] = [Self::Text, Self::Images, Self::Files, Self::Audio];
-
-    /// Returns the word for it in headings and placeholders.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Images => "images",
-            Self::Files => "files",
-            Self::Audio => "audio",
-        }
-    }
-
-    /// Returns the name of one item.
-    fn item(self) -> &'static str {
-        match self {
-            Self::Text => "Text",
-            Self::Images => "Image",
-            Self::Files => "File",
-            Self::Audio => "Audio",
-        }
-    }
-
-    fn task(self) -> &'static str {
-        match self {
-            Self::Text => "",
-            Self::Images => "Look at these images from a conversation.",
-            Self::Files => "Read these files from a conversation.",
-            Self::Audio => "Listen to this audio from a conversation.",
-        }
-    }
-}
 
 /// A part of the answer: the calls of the model that reads one kind of input.
 pub(crate) struct Section {

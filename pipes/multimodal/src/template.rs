@@ -1,6 +1,6 @@
 //! The template of an answer: the blocks that the answers of the models stand in.
 
-use crate::sections::SectionKind;
+use crate::section_kind::SectionKind;
 
 /// A template of blocks, each for one kind of input.
 #[derive(Clone, Debug, PartialEq, Eq)]
