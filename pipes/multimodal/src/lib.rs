@@ -2,7 +2,7 @@
 //! comes of all.
 //!
 //! The model `multimodal` finds what a chat holds (`attachments`), checks and shrinks its images
-//! (`loader`, `picture`), splits it (`sections`) and asks all models at once (`run`). Their answers
+//! (`loader`, `decode_permits`, `picture`), splits it (`sections`) and asks all models at once (`run`). Their answers
 //! are shown in a template (`template`, `layout`), or another model answers from them.
 //!
 //! For models that take no images, the pipe takes chats over and puts descriptions in the place of
@@ -10,6 +10,7 @@
 //! (`filter`).
 
 mod attachments;
+mod decode_permits;
 mod descriptions;
 mod filter;
 mod layout;

@@ -2,6 +2,7 @@
 
 use crate::{
     attachments::{Attachment, AttachmentKind},
+    decode_permits::{ChatPermits, DecodePermits},
     picture::{MAX_FILE_BYTES, Picture, PictureLimits},
     valves::MultimodalValves,
 };
@@ -13,14 +14,14 @@ use base64::{
 use futures_util::{StreamExt, stream};
 use guarded_fetch::{AllowedHosts, FetchPolicy, Fetcher, HostPattern};
 use pipe_sdk::{Content, Message, Part, PipeError, Result, Role, split_list};
-use std::{mem, sync::Arc};
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use std::mem;
+use tokio::task::spawn_blocking;
 
 /// The number of images of one chat that are loaded at once.
 const MAX_CONCURRENT_LOADS: usize = 4;
 
 /// The number of images that are decoded at once, of all chats.
-const MAX_CONCURRENT_READS: usize = 2;
+const MAX_CONCURRENT_DECODES: usize = 2;
 
 /// Loads images.
 pub(crate) struct Loader {
@@ -28,7 +29,7 @@ pub(crate) struct Loader {
     fetcher: Option<Fetcher>,
     limits: PictureLimits,
     max_images: usize,
-    reads: Arc<Semaphore>,
+    permits: DecodePermits,
 }
 
 /// The images of a chat, in order. An image that is not shown has no picture.
@@ -51,7 +52,7 @@ impl Loader {
                 bytes: valves.max_image_kib << 10,
             },
             max_images: valves.max_images,
-            reads: Arc::new(Semaphore::new(MAX_CONCURRENT_READS)),
+            permits: DecodePermits::new(MAX_CONCURRENT_DECODES),
         })
     }
 
@@ -81,9 +82,10 @@ impl Loader {
             let source = take_source(messages, image);
             sources.push((image.clone(), source.filter(|_| index >= skipped)));
         }
+        let permits = &self.permits.for_chat();
         let loads = sources.into_iter().map(|(image, source)| async move {
             let Some(source) = source else { return Ok((image, None)) };
-            match self.load_one(source).await {
+            match self.load_one(source, permits).await {
                 Ok(picture) => Ok((image, Some(picture))),
                 Err(rule) if is_new(&image) => Err(PipeError::bad_field(&image.field, rule)),
                 Err(_) => Ok((image, None)),
@@ -101,7 +103,7 @@ impl Loader {
     ///
     /// # Errors
     /// The reason, for the person who sent it.
-    async fn load_one(&self, source: String) -> Result<Picture, String> {
+    async fn load_one(&self, source: String, permits: &ChatPermits) -> Result<Picture, String> {
         let limits = self.limits;
         let file = if is_link(&source) {
             let Some(fetcher) = &self.fetcher else {
@@ -112,7 +114,7 @@ impl Loader {
         } else {
             File::Base64(source)
         };
-        let permit = Arc::clone(&self.reads).acquire_owned().await;
+        let permit = permits.acquire().await;
         let read = spawn_blocking(move || {
             let _permit = permit;
             let file = file.into_bytes()?;
