@@ -85,6 +85,7 @@ impl EmbeddingCache {
 }
 
 impl Entries {
+    /// Inserts a vector, and removes those that were not used for the longest time.
     fn insert(&mut self, key: Key, vector: Arc<[f32]>) {
         let bytes = entry_bytes(&vector);
         if bytes > self.max_bytes {
@@ -105,10 +106,12 @@ fn entry_bytes(vector: &[f32]) -> usize {
     size_of_val(vector) + ENTRY_OVERHEAD
 }
 
+/// Locks the entries.
 fn lock(entries: &Mutex<Entries>) -> MutexGuard<'_, Entries> {
     entries.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Returns the cached vector of each key.
 fn find(entries: &Mutex<Entries>, keys: &[Key]) -> Vec<Option<Arc<[f32]>>> {
     let mut entries = lock(entries);
     keys.iter().map(|key| entries.vectors.get(key).cloned()).collect()

@@ -154,14 +154,17 @@ pub struct Route {
     handler: fn() -> actix_web::Route,
 }
 
+/// Returns a route that needs no key.
 const fn open(method: Method, path: &'static str, handler: fn() -> actix_web::Route) -> Route {
     Route { method, path, access: Access::Open, handler }
 }
 
+/// Returns a route that needs a key for models.
 const fn models(method: Method, path: &'static str, handler: fn() -> actix_web::Route) -> Route {
     Route { method, path, access: Access::Models, handler }
 }
 
+/// Returns a route that needs the admin's key.
 const fn admin(method: Method, path: &'static str, handler: fn() -> actix_web::Route) -> Route {
     Route { method, path, access: Access::Admin, handler }
 }

@@ -70,6 +70,7 @@ pub fn listen(app: &App, host: IpAddr, port: u16) -> anyhow::Result<Server> {
     Ok(server.run())
 }
 
+/// Answers an event of AWS Lambda.
 async fn invoke(
     function: Data<LambdaFunction>,
     memory_budget: Data<MemoryBudget>,

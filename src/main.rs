@@ -41,6 +41,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| kind(cause) == Some(io::ErrorKind::BrokenPipe))
 }
 
+/// Parses the command line, and runs the command.
 fn run() -> anyhow::Result<ExitCode> {
     // Started by itself, to read one file and nothing else.
     if env::args_os().nth(1).is_some_and(|argument| argument == rag::PARSE) {
@@ -78,6 +79,7 @@ fn find_key_source(parsed: &ParsedCli, loaded: &dotenv::LoadedVariables) -> KeyS
     }
 }
 
+/// Serves until the process is told to stop.
 #[actix_web::main]
 async fn serve(settings: &Settings, key_source: KeySource) -> anyhow::Result<()> {
     log::init(settings.log_level, settings.log_format);

@@ -160,6 +160,7 @@ impl Measurement {
         answer
     }
 
+    /// Measures a chunk of the answer.
     fn observe(&mut self, chunk: &Chunk) {
         if self.time_to_first_chunk.is_none()
             && !matches!(chunk, Chunk::Model(_) | Chunk::Side(_) | Chunk::Event(_))

@@ -77,6 +77,7 @@ pub struct EmbeddingCacheMetrics {
 }
 
 impl EmbeddingCacheMetrics {
+    /// Creates the metrics and registers them.
     fn register(registry: &mut Registry) -> Self {
         let counter = |registry: &mut Registry, name, help| {
             register(registry, name, help, Counter::default())

@@ -132,6 +132,7 @@ impl PythonPipelines {
         self.request(Request::Rescan).await
     }
 
+    /// Sends a request to the manager, and waits for its reply.
     async fn request<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T> {
         let gone = || PipeError::Unavailable {
             message: "the file is busy or the host is stopping: try again".into(),

@@ -58,6 +58,7 @@ impl ValvesReplication {
         Task::spawn(self.run(Arc::clone(registry)))
     }
 
+    /// Follows the changes of other replicas.
     async fn run(mut self, registry: Arc<Registry>) {
         let mut events = self.valves.watch();
         while let Some(event) = events.next().await {

@@ -47,6 +47,7 @@ impl Report {
         print(&format!("{mark}  {subject:<12}  {words}\n"))
     }
 
+    /// Prints a warning.
     fn warn(&mut self, subject: &str, words: &str) -> anyhow::Result<()> {
         print(&format!("warn  {subject:<12}  {words}\n"))
     }
@@ -202,6 +203,7 @@ async fn invoke_in_process(
     invoke(&ServerClient::new(Some(&url), &settings)?, model).await
 }
 
+/// Sends a chat of one word to a model, and returns its answer.
 async fn invoke(server: &ServerClient, model: &str) -> anyhow::Result<String> {
     let message = json!({"role": "user", "content": "Answer with the word OK."});
     let body = json!({"model": model, "max_tokens": 16, "messages": [message]});

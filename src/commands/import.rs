@@ -67,10 +67,12 @@ pub fn import(source: &ImportSource, folder: Option<&Path>) -> anyhow::Result<()
     }
 }
 
+/// Returns the value of an environment variable, unless it is empty.
 fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// Reads a file that the operator names.
 fn read(path: &Path) -> anyhow::Result<String> {
     regular_file::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
@@ -112,10 +114,12 @@ fn write_new(path: &PathBuf, text: &str) -> anyhow::Result<()> {
 }
 
 impl Imported {
+    /// Sets a valve of a pipe.
     fn set(&mut self, pipe: &'static str, valve: &'static str, value: impl Into<Value>) {
         self.valves.entry(pipe).or_default().insert(valve, value.into());
     }
 
+    /// Adds a note for the operator.
     fn note(&mut self, words: impl Into<String>) {
         self.notes.push(words.into());
     }

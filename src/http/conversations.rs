@@ -156,6 +156,7 @@ fn entry_object(entry: &ConversationEntry) -> Value {
 }
 
 impl Parameters {
+    /// Parses the query of a request.
     fn parse(query: &str) -> Result<Self, PipeError> {
         let mut parameters = Self { limit: MAX_LISTED, ..Self::default() };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {

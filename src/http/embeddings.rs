@@ -160,6 +160,7 @@ fn input_type_header(headers: &HeaderMap) -> Result<Option<EmbedInput>, PipeErro
 }
 
 impl EncodingFormat {
+    /// Encodes a vector.
     fn encode(self, vector: Vec<f32>) -> EncodedVector {
         match self {
             Self::Float => EncodedVector::Float(vector),

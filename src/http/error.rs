@@ -311,6 +311,7 @@ fn naming(field: Option<&str>, message: String) -> String {
 }
 
 impl HttpError {
+    /// Logs a defect with its causes, and returns the error that hides them.
     fn internal(mut cause: &(dyn Error + 'static)) -> Self {
         let mut causes = vec![cause.to_string()];
         while let Some(source) = cause.source() {

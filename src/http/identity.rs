@@ -91,6 +91,7 @@ fn decoded_header(headers: &HeaderMap, name: &str) -> Option<String> {
     Some(decoded).filter(|text| !text.is_empty())
 }
 
+/// Returns a text that is not empty.
 fn text(value: Option<Value>) -> Option<String> {
     value?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }

@@ -103,6 +103,7 @@ pub async fn generate(
     Ok(json::respond(HttpResponse::Ok(), share, bytes, list).await?)
 }
 
+/// Refuses requests without a prompt, and fields that are not supported.
 fn check(prompt: &str, rest: &Map<String, Value>) -> Result<()> {
     if prompt.trim().is_empty() {
         return Err(PipeError::bad_field("prompt", "prompt: say what is to be seen"));
@@ -115,6 +116,7 @@ fn check(prompt: &str, rest: &Map<String, Value>) -> Result<()> {
 }
 
 impl ImageResponseFormat {
+    /// Returns an image in this format.
     fn encode(self, image: Image) -> ImageObject {
         match self {
             Self::B64Json => ImageObject::B64Json(image.base64),

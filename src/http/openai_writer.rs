@@ -205,6 +205,7 @@ impl OpenAiSseWriter {
         }
     }
 
+    /// Writes an event whose delta is an opening and a text.
     fn text(&mut self, opening: &[u8], text: &str) {
         self.open();
         self.buffer.extend_from_slice(opening);
@@ -266,12 +267,14 @@ impl OpenAiSseWriter {
         self.buffer.extend_from_slice(b"}\n\n");
     }
 
+    /// Writes an event with this delta.
     fn delta(&mut self, delta: &[u8], finish: Option<FinishReason>) {
         self.open();
         self.buffer.extend_from_slice(delta);
         self.close(finish);
     }
 
+    /// Writes the beginning of an event, as far as its delta.
     fn open(&mut self) {
         self.buffer.extend_from_slice(&self.prefix);
         self.buffer.extend_from_slice(br#","choices":[{"index":"#);
@@ -280,6 +283,7 @@ impl OpenAiSseWriter {
         self.buffer.extend_from_slice(br#","delta":"#);
     }
 
+    /// Writes the end of an event, after its delta.
     fn close(&mut self, finish: Option<FinishReason>) {
         self.buffer.extend_from_slice(br#","logprobs":null,"finish_reason":"#);
         self.json(&finish);
@@ -290,6 +294,7 @@ impl OpenAiSseWriter {
         });
     }
 
+    /// Writes a value as JSON.
     fn json<T: Serialize + ?Sized>(&mut self, value: &T) {
         // Writing texts and numbers into memory cannot fail.
         _ = serde_json::to_writer((&mut self.buffer).writer(), value);

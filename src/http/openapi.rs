@@ -63,6 +63,7 @@ fn document() -> Value {
     })
 }
 
+/// Returns the description of a route.
 fn find(route: &Route) -> Option<&'static Operation> {
     OPERATIONS.iter().find(|one| one.method == route.method.as_str() && one.path == route.path)
 }
@@ -123,6 +124,7 @@ fn operation_id(Operation { method, path, .. }: &Operation) -> String {
     }
 }
 
+/// Returns the Responses Object of a route.
 fn responses(route: &Route, operation: &Operation) -> Value {
     let mut responses = Map::new();
     for success in operation.success {
@@ -169,6 +171,7 @@ fn describe_status(status: u16) -> &'static str {
     }
 }
 
+/// Returns a reference to a schema of the document.
 fn reference(schema: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{schema}")})
 }

@@ -114,6 +114,7 @@ fn check_input(query: &str, documents: &[String]) -> Result<()> {
 }
 
 impl RerankDocument {
+    /// Returns the text of the document.
     fn text(self) -> String {
         match self {
             Self::Plain(text) | Self::Object { text } => text,

@@ -113,6 +113,7 @@ impl Shape {
     }
 }
 
+/// Describes a range of numbers: ` from 0 to 2`.
 fn range(least: f64, most: f64) -> String {
     match (least == NO_MINIMUM, most >= MAX_INTEGER) {
         (true, _) => String::new(),

@@ -164,6 +164,7 @@ impl<W: FrameWriter> SseBody<W> {
         }
     }
 
+    /// Writes a chunk of this choice as events.
     fn write(&mut self, choice: usize, chunk: &Chunk) {
         if let Chunk::Usage(usage) = chunk {
             self.record.outcome().usage = Some(*usage);

@@ -64,6 +64,7 @@ impl UserJwtVerifier {
     }
 }
 
+/// Returns the error of a token that is not accepted.
 fn refused(why: &str) -> Error {
     Error::new(StatusCode::UNAUTHORIZED, format!("{HEADER}: {why}")).code("invalid_user")
 }

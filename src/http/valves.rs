@@ -51,6 +51,7 @@ pub async fn update(
     Ok(HttpResponse::Ok().json(turned.map_err(|error| Error::from(error).in_reason())?))
 }
 
+/// Returns the slot of a pipe, or 404.
 fn slot(state: &State, id: &str) -> Result<Arc<dyn Slot>, Error> {
     let unknown = || Error::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"));
     state.registry.slot(id).ok_or_else(unknown)

@@ -85,6 +85,7 @@ impl LineFormat {
 pub struct Fields(Vec<(&'static str, Value)>);
 
 impl Fields {
+    /// Appends a field.
     fn insert(&mut self, field: &Field, value: impl Into<Value>) {
         let name = field.name();
         self.0.push((name.strip_prefix("r#").unwrap_or(name), value.into()));

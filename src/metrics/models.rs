@@ -251,6 +251,7 @@ impl CallMetrics {
         self.durations(error_type)
     }
 
+    /// Returns the histogram of durations for this type of error.
     fn durations(&self, error_type: &'static str) -> Histogram {
         let labels = OutcomeLabels { model: self.labels.clone(), error_type };
         self.families.durations.get_or_create_owned(&labels)
@@ -274,6 +275,7 @@ impl CallMetrics {
         }
     }
 
+    /// Returns the histogram of tokens of this type.
     fn tokens(&self, gen_ai_token_type: &'static str) -> Histogram {
         let labels = TokenLabels { model: self.labels.clone(), gen_ai_token_type };
         self.families.tokens.get_or_create_owned(&labels)

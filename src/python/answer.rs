@@ -150,6 +150,7 @@ impl PythonAnswer {
         item.map_err(|_| WorkerError::Timeout(idle))?.transpose()
     }
 
+    /// Records how the call ended, for the circuit breaker.
     fn complete(&mut self, failure: Option<FailureKind>) {
         self.is_done = true;
         if let Some(in_flight) = self.in_flight.take() {
@@ -157,6 +158,7 @@ impl PythonAnswer {
         }
     }
 
+    /// Ends the answer with an error.
     fn fail(
         mut self,
         kind: Option<FailureKind>,

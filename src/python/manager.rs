@@ -89,6 +89,7 @@ impl Manager {
         }
     }
 
+    /// Handles one request.
     async fn serve(&mut self, request: Request) {
         match request {
             Request::Install(stem, content, reply) => {

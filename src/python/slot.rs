@@ -222,6 +222,7 @@ impl PythonSlot {
         }
     }
 
+    /// Calls `inlet` or `outlet` of the file, if it has that method.
     async fn filter(self: Arc<Self>, method: &'static str, call: FilterCall) -> Result<FilterBody> {
         let has_method = self.description.load().methods.iter().any(|one| one == method);
         if !has_method {

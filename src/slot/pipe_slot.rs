@@ -57,6 +57,7 @@ impl<P: Pipe> PipeState<P> {
 }
 
 impl<P: Pipe> PipeSlot<P> {
+    /// Loads the valves of a pipe, and starts it.
     pub(super) async fn start(
         sources: ConfigSources,
         valve_store: Arc<dyn ValveStore>,

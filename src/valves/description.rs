@@ -50,6 +50,7 @@ impl ValvesSpec {
 }
 
 impl ValveProperty {
+    /// Describes the valve with its present value, for forms and lists.
     fn describe(&self, value: Value, source: &ValveSource) -> ValveDescription {
         let text = |key: &str| self.form.get(key).and_then(Value::as_str).unwrap_or_default();
         let (section, title) =
@@ -78,6 +79,7 @@ impl ValveProperty {
 }
 
 impl ValveKind {
+    /// Returns the name of the kind.
     fn name(&self) -> &'static str {
         match self {
             Self::Text => "text",

@@ -78,6 +78,7 @@ impl ValveSource {
         }
     }
 
+    /// Parses the name of a source, as [`name`](Self::name) writes it.
     fn parse(name: &str) -> Self {
         let known = [Self::BuiltIn, Self::File, Self::Saved];
         known.into_iter().find(|source| source.name() == name).unwrap_or_else(|| {

@@ -46,6 +46,7 @@ pub struct FileValveStore {
 }
 
 impl FileValveStore {
+    /// Returns the file of a pipe's saved valves.
     fn file(&self, pipe: &str) -> ValvesFile {
         ValvesFile::new(&self.folder, pipe, self.cipher.as_ref())
     }

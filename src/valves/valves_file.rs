@@ -34,6 +34,7 @@ impl ValvesFile {
         Self { folder: data_folder.join(pipe), pipe: pipe.to_owned(), cipher: cipher.cloned() }
     }
 
+    /// Returns the path of the file.
     fn path(&self) -> PathBuf {
         self.folder.join("valves.json")
     }
@@ -110,6 +111,7 @@ impl ValvesFile {
         }
     }
 
+    /// Returns values as the file has them, encrypted if there is a key.
     fn encode(&self, values: &Values) -> io::Result<Vec<u8>> {
         let Some(cipher) = &self.cipher else { return Ok(serde_json::to_vec_pretty(values)?) };
         let sealed = cipher.encrypt(&self.pipe, &serde_json::to_string(values)?);

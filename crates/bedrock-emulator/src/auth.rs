@@ -33,6 +33,7 @@ pub(crate) struct AcceptedCredentials {
 const MAX_SKEW: Duration = Duration::from_secs(5 * 60);
 
 impl AcceptedCredentials {
+    /// Checks the signature or the API key of a request.
     pub(crate) fn check(
         &self,
         call: &ReceivedRequest,
@@ -162,10 +163,12 @@ fn check_skew(time: SystemTime, now: SystemTime) -> Result<(), BedrockException>
     Ok(())
 }
 
+/// Returns the value of a request's header.
 fn header<'a>(call: &'a ReceivedRequest, name: &str) -> Option<&'a str> {
     call.headers.get(name)?.to_str().ok()
 }
 
+/// Returns the error of credentials that AWS does not know.
 fn unrecognized() -> BedrockException {
     BedrockException::from_name(
         "UnrecognizedClientException",
@@ -173,10 +176,12 @@ fn unrecognized() -> BedrockException {
     )
 }
 
+/// Returns the error of a signature that does not match.
 fn mismatch(message: impl Into<String>) -> BedrockException {
     BedrockException::from_name("InvalidSignatureException", message)
 }
 
+/// Returns the error of a signature without all its parts.
 fn incomplete(message: impl Into<String>) -> BedrockException {
     BedrockException::from_name("IncompleteSignatureException", message)
 }

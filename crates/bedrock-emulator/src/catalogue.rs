@@ -73,10 +73,12 @@ pub struct InferenceProfile {
     pub to: Vec<String>,
 }
 
+/// Returns the modalities of a model of text alone, the default.
 fn text() -> Vec<String> {
     vec!["TEXT".to_owned()]
 }
 
+/// Returns the default of fields that are true unless a model sets them.
 fn yes() -> bool {
     true
 }
@@ -209,6 +211,7 @@ impl FoundationModel {
         self.input.iter().any(|kind| kind == modality)
     }
 
+    /// Returns the ARN of the model in a region.
     pub(crate) fn arn(&self, region: &str) -> String {
         format!("arn:aws:bedrock:{region}::foundation-model/{}", self.id)
     }

@@ -21,6 +21,7 @@ pub(crate) async fn reply(
     answer(state, call, operation).map(EmulatorResponse::from)
 }
 
+/// Answers an operation of the control plane.
 fn answer(
     state: &EmulatorState,
     call: &ReceivedRequest,
@@ -114,6 +115,7 @@ fn list_profiles(state: &EmulatorState, call: &ReceivedRequest) -> Result<Value,
     page(call, "inferenceProfileSummaries", profiles)
 }
 
+/// Lists the deployments of a kind, under this name in the answer.
 fn list(
     state: &EmulatorState,
     call: &ReceivedRequest,
@@ -164,6 +166,7 @@ fn get_profile(state: &EmulatorState, call: &ReceivedRequest) -> Result<Value, B
     Ok(profile_summary(profile, &call.region))
 }
 
+/// Returns a `FoundationModelSummary` as the service writes it.
 fn summary(model: &FoundationModel, region: &str) -> Value {
     json!({
         "modelArn": model.arn(region),

@@ -51,6 +51,7 @@ impl Credential {
         }
     }
 
+    /// Returns the kind of authentication.
     pub(crate) fn kind(&self) -> AuthKind {
         match self {
             Self::SigV4(_) => AuthKind::SigV4,
@@ -61,6 +62,7 @@ impl Credential {
 }
 
 impl SigV4Header {
+    /// Parses the header `Authorization`.
     fn parse(header: &str) -> Option<Self> {
         let fields = header.strip_prefix("AWS4-HMAC-SHA256 ")?;
         let field = |name: &str| {

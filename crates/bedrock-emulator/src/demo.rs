@@ -42,6 +42,7 @@ pub(crate) fn answer(
     start.text(split_words(&text)).stop(stop).usage(estimate_usage(body, &text, cached))
 }
 
+/// Returns the text with which the demo answers a request.
 fn reply(model: &FoundationModel, region: &str, request: &RequestSummary<'_>) -> String {
     if let Some(schema) = request.answer_schema() {
         return example_value::generate(&schema, request.text()).to_string();

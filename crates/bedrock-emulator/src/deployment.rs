@@ -46,6 +46,7 @@ pub enum DeploymentKind {
     Router,
 }
 
+/// Returns the default of fields that are true unless a deployment sets them.
 fn yes() -> bool {
     true
 }
@@ -85,6 +86,7 @@ impl Deployment {
         }
     }
 
+    /// Returns the summary of an imported model.
     fn imported(&self) -> Value {
         let architecture = self.first().split(['.', '-']).nth(1);
         json!({
@@ -96,6 +98,7 @@ impl Deployment {
         })
     }
 
+    /// Returns the summary of a provisioned model throughput.
     fn provisioned(&self) -> Value {
         let model = self.foundation(self.first());
         json!({
@@ -112,6 +115,7 @@ impl Deployment {
         })
     }
 
+    /// Returns the summary of a deployment of a custom model.
     fn custom(&self) -> Value {
         let Self { region, id, .. } = self;
         let model =
@@ -126,6 +130,7 @@ impl Deployment {
         })
     }
 
+    /// Returns the summary of a Marketplace endpoint.
     fn endpoint(&self) -> Value {
         let hub = format!("arn:aws:sagemaker:{}:aws:hub-content/SageMakerPublicHub", self.region);
         let model = self.first().replace('.', "-");
@@ -139,6 +144,7 @@ impl Deployment {
         })
     }
 
+    /// Returns the summary of a prompt router.
     fn router(&self) -> Value {
         let target = |model: &String| json!({ "modelArn": self.foundation(model) });
         json!({
@@ -160,6 +166,7 @@ impl Deployment {
         self.models.first().map_or("", String::as_str)
     }
 
+    /// Returns the ARN of a foundation model in the region of the deployment.
     fn foundation(&self, model: &str) -> String {
         format!("arn:aws:bedrock:{}::foundation-model/{model}", self.region)
     }

@@ -52,6 +52,7 @@ pub(crate) async fn fold(mut events: AnswerStream) -> Result<Value, BedrockExcep
     Ok(answer)
 }
 
+/// Adds the fields of an object to another one.
 fn merge(answer: &mut Value, part: Value) {
     if let (Value::Object(answer), Value::Object(part)) = (answer, part) {
         answer.extend(part);
@@ -70,6 +71,7 @@ struct Block {
 }
 
 impl Block {
+    /// Begins a block with the payload of `contentBlockStart`.
     fn start(&mut self, start: &Value) {
         self.tool = start["toolUse"].as_object().cloned();
     }
@@ -90,6 +92,7 @@ impl Block {
             .extend(base64::decode(text(&reasoning["redactedContent"])).unwrap_or_default());
     }
 
+    /// Returns the block as it stands in an answer that is not streamed.
     fn content(self) -> Value {
         if let Some(mut tool) = self.tool {
             tool.insert(

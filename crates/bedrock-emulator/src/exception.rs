@@ -114,6 +114,7 @@ impl BedrockException {
         &self.message
     }
 
+    /// Returns the headers that the response has beside the usual ones.
     pub(crate) fn headers(&self) -> &[(String, String)] {
         &self.headers
     }

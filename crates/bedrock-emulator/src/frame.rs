@@ -76,6 +76,7 @@ fn plain_frame() -> io::Result<Bytes> {
     encode(headers, &json!({ "delta": { "text": "lost" }, "contentBlockIndex": 0 }))
 }
 
+/// Encodes a frame of the event stream.
 fn encode(headers: [(&'static str, &str); 3], payload: &Value) -> io::Result<Bytes> {
     let payload = if payload.is_null() { Vec::new() } else { serde_json::to_vec(payload)? };
     let message = headers.into_iter().fold(Message::new(payload), |message, (name, value)| {
@@ -86,6 +87,7 @@ fn encode(headers: [(&'static str, &str); 3], payload: &Value) -> io::Result<Byt
     Ok(frame.into())
 }
 
+/// Returns the field `p`, letters of a random number, which hide the length of an event.
 fn padding() -> &'static str {
     const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     let random = usize::from(uuid::Uuid::new_v4().as_bytes()[0]);

@@ -126,6 +126,7 @@ fn require_field<'a>(body: &'a Value, name: &str) -> Result<&'a Value, BedrockEx
     })
 }
 
+/// Answers a request of Anthropic's Messages API.
 fn message(model: &FoundationModel, region: &str, body: &Value) -> Result<Value, BedrockException> {
     for name in ["anthropic_version", "max_tokens", "messages"] {
         require_field(body, name)?;

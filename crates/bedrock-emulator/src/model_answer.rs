@@ -136,6 +136,7 @@ impl ModelAnswer {
         Self { response_fields: Some(fields), ..self }
     }
 
+    /// Appends a content block.
     fn block(mut self, start: Option<Value>, deltas: Vec<Value>) -> Self {
         let index = self.blocks.last().map_or(0, |block| block.index + 1);
         self.blocks.push(Block { index, start, deltas });
@@ -226,6 +227,7 @@ fn in_order(blocks: &[Block]) -> Vec<StreamEvent> {
         .collect()
 }
 
+/// Returns the events of several blocks, whose deltas come by turns.
 fn interleave(blocks: &[Block]) -> Vec<StreamEvent> {
     let rounds = blocks.iter().map(|block| block.deltas.len()).max().unwrap_or(0);
     let turns = (0..rounds).flat_map(|round| {
@@ -244,6 +246,7 @@ fn interleave(blocks: &[Block]) -> Vec<StreamEvent> {
 impl Block {
     // Bedrock sends a start event only for tool blocks. Text and reasoning begin with their first
     // delta.
+    /// Returns the event `contentBlockStart`, if the block has one.
     fn opening(&self) -> Option<StreamEvent> {
         let start = self.start.as_ref()?;
         Some(StreamEvent::new(
@@ -252,6 +255,7 @@ impl Block {
         ))
     }
 
+    /// Returns an event `contentBlockDelta`.
     fn delta(&self, delta: &Value) -> StreamEvent {
         StreamEvent::new(
             "contentBlockDelta",
@@ -259,6 +263,7 @@ impl Block {
         )
     }
 
+    /// Returns the event `contentBlockStop`.
     fn end(&self) -> StreamEvent {
         StreamEvent::new("contentBlockStop", json!({ "contentBlockIndex": self.index }))
     }

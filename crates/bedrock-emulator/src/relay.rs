@@ -46,6 +46,7 @@ impl Relay {
         Ok(translate(chunks(response.into_body())))
     }
 
+    /// Returns a request for a chat, to the OpenAI-compatible server.
     fn request(&self, body_json: String) -> http::Result<Request<Full<Bytes>>> {
         let url = format!("{}/chat/completions", self.url.trim_end_matches('/'));
         let request = Request::post(url)
@@ -105,6 +106,7 @@ fn whole_lines(rest: &mut Vec<u8>, bytes: &[u8]) -> Vec<Value> {
     data.filter_map(|json| serde_json::from_slice(json).ok()).collect()
 }
 
+/// Translates the chunks of an OpenAI-compatible server into events of `ConverseStream`.
 fn translate(
     chunks: impl Stream<Item = Result<Value, BedrockException>> + Send + 'static,
 ) -> AnswerStream {

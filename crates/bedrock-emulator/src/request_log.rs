@@ -95,6 +95,7 @@ impl RequestLog {
         })
     }
 
+    /// Returns all recorded requests.
     pub(crate) fn requests(&self) -> Vec<RecordedRequest> {
         self.read(|exchanges| exchanges.iter().map(|exchange| exchange.request.clone()).collect())
     }
@@ -119,10 +120,12 @@ impl RequestLog {
         }
     }
 
+    /// Calls a function with all exchanges, under the lock.
     fn read<T>(&self, look: impl FnOnce(&[LoggedExchange]) -> T) -> T {
         look(&self.exchanges.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Changes the exchanges under the lock, and wakes those who wait for changes.
     fn write<T>(&self, change: impl FnOnce(&mut Vec<LoggedExchange>) -> T) -> T {
         let result = change(&mut self.exchanges.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.send_replace(());
@@ -139,6 +142,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
+    /// Records that the answer was sent whole.
     pub(crate) fn complete(&mut self) {
         self.outcome = ExchangeOutcome::Completed;
     }

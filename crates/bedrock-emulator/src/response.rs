@@ -133,6 +133,7 @@ fn damaged_response(
 }
 
 // Yields first, so that what was sent before leaves the connection.
+/// Returns a stream of one item, which comes after the items before it were sent.
 fn flushed<T>(last: impl Future<Output = T>) -> impl Stream<Item = T> {
     stream::once(async {
         tokio::task::yield_now().await;

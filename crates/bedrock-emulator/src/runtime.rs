@@ -29,6 +29,7 @@ pub(crate) async fn reply(
     }
 }
 
+/// Answers `Converse` and `ConverseStream`.
 async fn converse(
     state: &EmulatorState,
     call: &ReceivedRequest,
@@ -52,6 +53,7 @@ async fn converse(
     }
 }
 
+/// Returns the events of an answer: those of its script, or those that the model generates.
 async fn events(
     state: &EmulatorState,
     call: &ReceivedRequest,
@@ -75,6 +77,7 @@ async fn events(
 
 // `Converse` does not stream, so a fault anywhere in the answer fails the whole response. The
 // events before the fault are taken first, so that the response takes as long as in a stream.
+/// Folds the events of an answer into the response of `Converse`.
 async fn aggregate(
     events: AnswerStream,
     script: Script,
@@ -98,6 +101,7 @@ async fn aggregate(
     Ok(EmulatorResponse::Damaged { body, damage })
 }
 
+/// Answers `InvokeModel` and `InvokeModelWithResponseStream`.
 async fn invoke(
     state: &EmulatorState,
     call: &ReceivedRequest,
@@ -124,6 +128,7 @@ async fn invoke(
     Ok(EmulatorResponse::Json { body: answer.body, headers })
 }
 
+/// Returns these parts of an answer as events `chunk`.
 fn chunks(parts: Vec<Value>) -> AnswerStream {
     let chunk = |part: Value| {
         Ok(StreamEvent::new(

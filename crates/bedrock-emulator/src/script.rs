@@ -98,6 +98,7 @@ impl Script {
         Self::reply(ScriptedReply::Hang)
     }
 
+    /// Creates a script of one reply, without delay and without fault.
     fn reply(reply: ScriptedReply) -> Self {
         Self {
             reply,

@@ -47,6 +47,7 @@ async fn serve_connection(stream: TcpStream, state: Arc<EmulatorState>) {
     }
 }
 
+/// Receives one HTTP request, answers it, and records both.
 async fn exchange(
     state: Arc<EmulatorState>,
     connection: usize,
@@ -63,6 +64,7 @@ async fn exchange(
         .into_response(exchange, reset_switch)
 }
 
+/// Answers one request, or returns the exception to answer with.
 async fn reply(
     state: &EmulatorState,
     call: &ReceivedRequest,

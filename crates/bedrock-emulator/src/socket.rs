@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 pub(crate) struct ResetSwitch(Arc<AtomicBool>);
 
 impl ResetSwitch {
+    /// Lets the connection end with a TCP reset.
     pub(crate) fn set(&self) {
         self.0.store(true, Relaxed);
     }
@@ -35,6 +36,7 @@ pub(crate) struct ConnectionCounters {
 }
 
 impl ConnectionCounters {
+    /// Returns the present counts.
     pub(crate) fn read(&self) -> ConnectionCounts {
         let closed = self.closed.load(Relaxed);
         let accepted = self.accepted.load(Relaxed);

@@ -11,6 +11,7 @@ pub(crate) fn estimate(value: &Value) -> u64 {
     u64::try_from(tokens).unwrap_or(u64::MAX)
 }
 
+/// Returns the number of characters of all texts in a body, without media.
 fn chars(value: &Value) -> usize {
     match value {
         Value::String(text) => text.chars().count(),
@@ -22,6 +23,7 @@ fn chars(value: &Value) -> usize {
     }
 }
 
+/// Returns the number of images, documents and videos in a body.
 fn media(value: &Value) -> usize {
     match value {
         Value::Array(items) => items.iter().map(media).sum(),

@@ -83,6 +83,7 @@ fn model_error(message: impl std::fmt::Display) -> BedrockException {
     BedrockException::validation(format!("The model returned the following errors: {message}"))
 }
 
+/// Returns the exception of a field that a model does not support.
 fn unsupported(field: &str) -> BedrockException {
     BedrockException::validation(format!(
         "This model doesn't support the {field} field. Remove {field} and try again."

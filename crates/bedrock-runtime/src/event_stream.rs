@@ -142,6 +142,7 @@ fn message_type(value: &[u8]) -> Result<MessageType, DecodeError> {
     }
 }
 
+/// Returns the value of a header as text.
 fn utf8(value: &[u8]) -> Result<&str, DecodeError> {
     std::str::from_utf8(value).map_err(|_| DecodeError::Headers)
 }

@@ -165,10 +165,12 @@ impl Identity {
 }
 
 impl CredentialsCache {
+    /// Locks the cached credentials.
     fn lock(&self) -> MutexGuard<'_, CachedCredentials> {
         self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Fetches new credentials, and keeps them.
     async fn fetch(&self) -> Result<Arc<AuthKey>, SendError> {
         let answer =
             timeout(FETCH_TIMEOUT, self.source.fetch()).await.unwrap_or(Err(UNKNOWN_FAULT));
@@ -190,6 +192,7 @@ impl CredentialsCache {
 }
 
 impl CredentialsSource {
+    /// Fetches credentials or a token from the SDK's provider.
     async fn fetch(&self) -> Result<AuthKey, SendError> {
         let secret = match self {
             Self::Credentials(provider) => provider

@@ -53,6 +53,7 @@ impl Response {
         self.body
     }
 
+    /// Returns the headers.
     pub(crate) fn headers(&self) -> &HeaderMap {
         &self.head.headers
     }

@@ -89,6 +89,7 @@ impl Signer {
         Ok(())
     }
 
+    /// Returns the signing key of a day and a region, which is derived once.
     fn key(&self, date: &str, region: &str) -> hmac::Key {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = keys.iter().find(|key| key.region == region && key.date == date) {
@@ -157,6 +158,7 @@ fn format_time(time: SystemTime) -> String {
     format!("{year:04}{:02}{day:02}T{hour:02}{minute:02}{second:02}Z", u8::from(month))
 }
 
+/// Returns bytes as lower-case hexadecimal digits.
 fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(2 * bytes.len());

@@ -66,10 +66,12 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
+/// Returns an IPv4 network.
 const fn v4([a, b, c, d]: [u8; 4], length: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length)
 }
 
+/// Returns an IPv6 network.
 const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], length: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), length)
 }

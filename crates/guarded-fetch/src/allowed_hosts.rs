@@ -32,6 +32,7 @@ enum Pattern {
 pub struct HostPatternError(String);
 
 impl AllowedHosts {
+    /// Returns whether links to this host are fetched.
     pub(crate) fn allows(&self, host: &Host<&str>) -> bool {
         match self {
             Self::Any => true,
@@ -41,6 +42,7 @@ impl AllowedHosts {
 }
 
 impl HostPattern {
+    /// Returns whether the pattern matches this host.
     fn matches(&self, host: &Host<&str>) -> bool {
         match (&self.0, host) {
             (Pattern::Exact(Host::Domain(name)), Host::Domain(host)) => {

@@ -96,6 +96,7 @@ impl HttpClient {
         clippy::expect_used,
         reason = "fails only for settings that are not in the tree, and these are constants"
     )]
+    /// Returns the client, which is built at the first use.
     fn reqwest(&self) -> &Client {
         self.client.get_or_init(|| {
             client_builder(self.connect_timeout, self.version, CheckedResolver::default())

@@ -90,10 +90,12 @@ pub fn extract_embedded_v4(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Returns an IPv4 network.
 const fn v4([a, b, c, d]: [u8; 4], length: u8) -> IpNet {
     IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length))
 }
 
+/// Returns an IPv6 network.
 const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], length: u8) -> IpNet {
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), length))
 }

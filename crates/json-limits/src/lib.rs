@@ -75,6 +75,7 @@ impl JsonLimits {
         }
     }
 
+    /// Counts a byte outside of strings.
     fn count(&mut self, byte: u8) -> Result<(), JsonLimitsError> {
         match byte {
             b'{' | b'[' => self.depth += 1,

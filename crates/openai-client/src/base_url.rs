@@ -76,6 +76,7 @@ impl BaseUrl {
         name.split('/').next().filter(|_| self.vendor == Vendor::Azure)
     }
 
+    /// Returns the vendor of the server, as far as its address tells.
     pub(crate) fn vendor(&self) -> Vendor {
         self.vendor
     }

@@ -161,6 +161,7 @@ impl AnswerStream {
         Self { body: Some(body), events: SseDecoder::default(), decoder, size: 0, secrets }
     }
 
+    /// Waits for the first chunks of the answer, or its error.
     async fn start(&mut self) -> Result<(), OpenAiError> {
         poll_fn(|cx| self.poll_chunks(0, cx)).await?;
         if self.decoder.len() == 1 && !self.decoder.has_ended() {

@@ -404,6 +404,7 @@ impl TokenLimitField {
         }
     }
 
+    /// Returns the other of the two fields.
     fn other(self) -> Self {
         match self {
             Self::MaxTokens => Self::MaxCompletionTokens,

@@ -225,6 +225,7 @@ impl<'a> ExtraFields<'a> {
         Self(fields.filter(|(name, value)| is_sent(name) && !value.is_null()).collect())
     }
 
+    /// Returns the fields of these names.
     fn select(rest: &'a Map<String, Value>, names: &[&[&str]]) -> Self {
         let is_named = |name: &str| names.iter().any(|names| names.contains(&name));
         Self(rest.iter().filter(|(name, value)| is_named(name) && !value.is_null()).collect())

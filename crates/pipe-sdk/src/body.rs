@@ -230,6 +230,7 @@ pub struct ToolCall {
     pub function: FunctionCall,
 }
 
+/// Returns the default type of a tool.
 fn function() -> String {
     "function".into()
 }

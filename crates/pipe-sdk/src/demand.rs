@@ -93,6 +93,7 @@ impl Demand {
         Self { amount: u64::from(call.options.count()), ..Self::single(DemandKind::Image) }
     }
 
+    /// Creates the demand of one request without tokens.
     fn single(kind: DemandKind) -> Self {
         Self { kind, amount: 1, prompt_tokens: 0, completion_tokens: 0 }
     }

@@ -114,6 +114,7 @@ impl<Q: Clone + PartialEq + Display> LearnedQuirks<Q> {
         states
     }
 
+    /// Locks the quirks of all models.
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<LearnedQuirk<Q>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

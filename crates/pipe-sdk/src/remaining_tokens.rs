@@ -55,6 +55,7 @@ fn number_before(message: &str, phrase: &str) -> Option<u64> {
     })
 }
 
+/// Parses a number that may have commas between its digits.
 fn parse(number: &str) -> Option<u64> {
     number.replace(',', "").parse().ok()
 }

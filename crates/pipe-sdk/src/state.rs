@@ -87,6 +87,7 @@ impl StateFolder {
 }
 
 impl Folder {
+    /// Replaces a file by one with these bytes, in one step.
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
@@ -108,6 +109,7 @@ impl Folder {
     }
 }
 
+/// Reads a file; `None` if it does not exist.
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if !metadata.is_file() => {
@@ -125,6 +127,7 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
+/// Creates a file that only its owner may read, and syncs it to the disk.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
@@ -145,6 +148,7 @@ impl Fingerprint {
     }
 }
 
+/// Returns the SHA-256 of a salt and texts, in hexadecimal digits.
 fn digest(salt: &str, texts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for text in std::iter::once(&salt).chain(texts) {

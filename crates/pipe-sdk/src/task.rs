@@ -16,6 +16,7 @@ impl Task {
         clippy::disallowed_methods,
         reason = "the handle is kept, and dropping it ends the task"
     )]
+    /// Spawns a task that is aborted when this value is dropped.
     pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(tokio::spawn(future).abort_handle())
     }

@@ -291,6 +291,7 @@ impl CircuitBreaker {
         self.last_success.is_some_and(|at| at >= ticket.began || now - at <= ALIVE_WINDOW)
     }
 
+    /// Returns the ticket of a call in the present generation.
     fn ticket(&self, caller: CallerId, began: Instant) -> CallTicket {
         CallTicket { generation: self.generation, caller, began, is_extra: false }
     }
@@ -299,6 +300,7 @@ impl CircuitBreaker {
         OpenPeriod { duration: now, next: now.saturating_mul(2).min(self.rules.max_open_duration) }
     }
 
+    /// Opens the breaker for a period, which begins a generation.
     fn open(&mut self, now: Instant, period: OpenPeriod) {
         self.phase = BreakerPhase::Open { until: now + period.duration, period };
         self.generation += 1;
@@ -306,6 +308,7 @@ impl CircuitBreaker {
         (self.connect_failures, self.consecutive_failures, self.doubtful_probes) = (0, 0, 0);
     }
 
+    /// Closes the breaker.
     fn close(&mut self) {
         self.phase = BreakerPhase::Closed;
         self.witnesses.clear();

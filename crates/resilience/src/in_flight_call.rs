@@ -27,6 +27,7 @@ pub(crate) struct CallGuard {
 }
 
 impl InFlightCall {
+    /// Records that an admitted call begins.
     pub(crate) fn start(guard: CallGuard, permit: ConcurrencyPermit) -> Self {
         if let Some(ticket) = guard.ticket {
             guard.upstream.breaker().record_start(ticket);

@@ -135,6 +135,7 @@ impl Upstream {
         }
     }
 
+    /// Locks the circuit breaker.
     fn breaker(&self) -> MutexGuard<'_, CircuitBreaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -126,6 +126,7 @@ impl ArgumentShape {
         })
     }
 
+    /// Parses arguments and returns them changed; text that is no JSON stays as it is.
     fn rewrite(&self, arguments: &str, to_other: impl FnOnce(Value) -> Value) -> String {
         if self.is_unchanged() {
             return arguments.to_owned();

@@ -166,6 +166,7 @@ fn note_keyword(
     notes.push(truncate(&format!("{label}: {value}."), MAX_NOTE_CHARS));
 }
 
+/// Shortens a text to this many characters.
 fn truncate(text: &str, max_chars: usize) -> String {
     match text.char_indices().nth(max_chars) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),

@@ -129,6 +129,7 @@ impl Account {
         self.runtime.get_or_init(make).await.clone()
     }
 
+    /// Loads the configuration of AWS's SDK.
     async fn load(&self) -> SdkConfig {
         let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(self.http.clone())

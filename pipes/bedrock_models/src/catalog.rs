@@ -114,6 +114,7 @@ impl ModelCatalog {
         Self::spawn(clients, valves, regions, last_listed.filter(|_| is_complete), file)
     }
 
+    /// Creates the catalog, and spawns the task that refreshes its lists.
     fn spawn(
         clients: Arc<Clients>,
         valves: &BedrockValves,
@@ -192,6 +193,7 @@ impl ModelCatalog {
 }
 
 impl Shared {
+    /// Returns the lists of all regions.
     fn regions(&self) -> Vec<RegionModels> {
         self.regions.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -234,6 +234,7 @@ impl BedrockModels {
         Ok(Self { valves, clients, catalog, quirks, remote_media })
     }
 
+    /// Returns what a call of a model needs beside its request.
     fn deps<'a>(&'a self, hints: &'a Hints, caller: CallerId) -> CallDeps<'a> {
         CallDeps {
             clients: &self.clients,

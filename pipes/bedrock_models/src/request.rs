@@ -144,6 +144,7 @@ struct RequestParts<'a> {
     response_options: ResponseOptions,
 }
 
+/// Builds the parts of a Converse request from a chat.
 fn assemble<'a>(input: &ChatInput<'a>) -> Result<RequestParts<'a>> {
     let ChatInput { call, target, valves } = *input;
     let body = &call.body;

@@ -201,6 +201,8 @@ impl ConversationPipe {
         }
     }
 
+    /// Returns the messages that the model gets: instructions, summary, and the turns of the
+    /// window.
     fn messages(&self, request: &Request, conversation: &Conversation) -> Vec<pipe_sdk::Message> {
         let ConversationValves { memory_window, max_images, .. } = *self.valves;
         let persona = self.persona.as_deref();

@@ -164,6 +164,7 @@ impl Recording {
         }
     }
 
+    /// Saves the turn, after its answer is complete.
     async fn save(&mut self) {
         let Some(recorder) = self.recorder.take() else { return };
         let answer = std::mem::take(&mut self.answer);

@@ -72,6 +72,7 @@ impl Request {
 }
 
 impl Kind {
+    /// Takes the id of the conversation out of a request, and returns the kind that it names.
     fn take(body: &mut Body, hints: &Hints, chat: &ChatRef, context: &CallContext) -> Result<Self> {
         let named = take_id(&mut body.rest, hints)?;
         if let Some(response) = &chat.response {

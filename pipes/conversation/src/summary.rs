@@ -53,6 +53,7 @@ pub(crate) async fn summarize(
     Ok(Summarized { summary, usage: answer.usage.unwrap_or_default() })
 }
 
+/// Returns the prompt for the summary of the turns that leave the window.
 fn prompt(before: Option<&Summary>, leaving: &[Turn]) -> String {
     let mut lines = Vec::new();
     let mut left = MAX_CHARS;
@@ -72,6 +73,7 @@ fn prompt(before: Option<&Summary>, leaving: &[Turn]) -> String {
     format!("{PROMPT}{before}\n\nConversation:\n{}", lines.join("\n"))
 }
 
+/// Returns a message as a line of the prompt.
 fn line(message: &Message) -> String {
     let speaker = match message.role {
         Role::System | Role::Developer => "Instructions",

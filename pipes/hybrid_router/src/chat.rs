@@ -77,6 +77,7 @@ impl HybridRouter {
         Ok(winner.into_chunks(self.valves.show_side))
     }
 
+    /// Sends a chat to one backend.
     async fn ask<'a>(
         &self,
         request: &Request<'_>,

@@ -44,6 +44,7 @@ impl CloudBudget {
         self.take(call, call.host.cost(model, &usage).unwrap_or_default()).await
     }
 
+    /// Reserves tokens of the user's budget of today.
     async fn take(&self, call: &Call, reserved: u64) -> Result<()> {
         let until = self.since + DAY;
         let day = self.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

@@ -127,6 +127,7 @@ impl Endpoint {
         timeout(limit, answer).await.map_err(timed_out)?
     }
 
+    /// Sends a chat to a local server, in the API that it speaks.
     async fn send(&self, api: &Api, host: &Host, body: &Body) -> Result<ChunkStream, OpenAiError> {
         let context = host.context();
         match api {
@@ -190,6 +191,7 @@ impl Endpoint {
 }
 
 impl Api {
+    /// Returns the server.
     fn server(&self) -> &Server {
         match self {
             Self::OpenAi(server) | Self::Generate(server) => server,

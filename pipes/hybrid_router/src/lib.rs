@@ -116,6 +116,7 @@ impl HybridRouter {
         Self { valves, local, cloud, health_probe: HealthProbe::default(), models }
     }
 
+    /// Returns the cloud backend, or an error that names the valve to set.
     fn cloud(&self) -> Result<&Arc<Backend>> {
         self.cloud.as_ref().ok_or_else(|| PipeError::Unavailable {
             message: "no cloud model is set: ask an admin to set *Cloud · Model*".into(),

@@ -65,6 +65,7 @@ pub(crate) fn find(messages: &mut [Message]) -> Result<Vec<Attachment>> {
     Ok(found)
 }
 
+/// Returns the parts of a message; none if its content is a text.
 fn parts(message: &Message) -> &[Part] {
     match &message.content {
         Some(Content::Parts(parts)) => parts,
@@ -98,6 +99,7 @@ fn plain_text(part: &Part) -> Option<&str> {
     }
 }
 
+/// Returns the kind of attachment that a part is; `None` for text.
 fn kind(part: &Part) -> Option<AttachmentKind> {
     let rest = match part {
         Part::Text { .. } => return None,

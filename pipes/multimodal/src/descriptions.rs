@@ -122,12 +122,14 @@ impl Describer {
         Ok((text.into(), answer.usage.unwrap_or_default()))
     }
 
+    /// Locks the cache.
     fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Cache {
+    /// Inserts a description, and removes those that were not used for the longest time.
     fn insert(&mut self, digest: Digest, text: Arc<str>) {
         self.bytes += text.len();
         if let Some(replaced) = self.texts.insert(digest, text) {

@@ -144,6 +144,7 @@ impl Layout {
         }
     }
 
+    /// Ends the answer for one kind of input.
     fn end(&mut self, index: usize, shown: &mut Vec<Chunk>) {
         let slot = &mut self.slots[index];
         slot.has_ended = true;
@@ -201,6 +202,7 @@ impl Layout {
         shown.push(chunk);
     }
 
+    /// Writes the text behind an answer.
     fn close(&mut self, index: usize, shown: &mut Vec<Chunk>) {
         let slot = &mut self.slots[index];
         slot.is_shown = true;
@@ -216,6 +218,7 @@ impl Layout {
 }
 
 impl Slot {
+    /// Keeps a chunk until the answers before it are shown.
     fn wait(&mut self, chunk: Chunk) {
         let bytes = match &chunk {
             Chunk::Content(text) | Chunk::Reasoning(text) => text.len(),

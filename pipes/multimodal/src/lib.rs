@@ -2,8 +2,9 @@
 //! comes of all.
 //!
 //! The model `multimodal` finds what a chat holds (`attachments`), checks and shrinks its images
-//! (`loader`, `decode_permits`, `picture`), splits it (`sections`) and asks all models at once (`run`). Their answers
-//! are shown in a template (`template`, `layout`), or another model answers from them.
+//! (`loader`, `decode_permits`, `picture`), splits it (`sections`) and asks all models at once
+//! (`run`). Their answers are shown in a template (`template`, `layout`), or another model answers
+//! from them.
 //!
 //! For models that take no images, the pipe takes chats over and puts descriptions in the place of
 //! images (`descriptions`); as a filter, for models of other connections of Open WebUI too
@@ -208,6 +209,7 @@ fn is_in_pipe(rest: &str) -> bool {
     rest.starts_with('.')
 }
 
+/// Returns the line that is shown when descriptions begin.
 fn beginning(images: &LoadedImages) -> String {
     match images.pictures().count() {
         1 => "Describing an image".into(),
@@ -215,6 +217,7 @@ fn beginning(images: &LoadedImages) -> String {
     }
 }
 
+/// Returns a status line of Open WebUI.
 fn status(line: &str, is_done: bool) -> Chunk {
     Chunk::Event(Event::status(line, is_done))
 }

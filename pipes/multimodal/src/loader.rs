@@ -190,6 +190,7 @@ fn is_link(source: &str) -> bool {
     scheme.to_ascii_lowercase().starts_with("http://") || scheme.eq_ignore_ascii_case("https://")
 }
 
+/// Creates the client for links; `None` if no host is allowed.
 fn fetcher(valves: &MultimodalValves) -> Result<Option<Fetcher>> {
     let hosts: Vec<_> = split_list(&valves.image_hosts).collect();
     if hosts.is_empty() {

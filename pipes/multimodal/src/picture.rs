@@ -85,6 +85,7 @@ fn image_format(file: &[u8]) -> Option<ImageFormat> {
     image::guess_format(file).ok().filter(|format| matches!(format, Gif | Jpeg | Png | WebP))
 }
 
+/// Returns a reader of an image whose memory is limited.
 fn reader(file: &[u8], format: ImageFormat) -> ImageReader<Cursor<&[u8]>> {
     let mut reader = ImageReader::with_format(Cursor::new(file), format);
     let mut limits = Limits::default();
@@ -113,6 +114,7 @@ fn shrink(mut image: DynamicImage, limits: PictureLimits) -> Result<Picture, Pic
     Err(UNSHRINKABLE)
 }
 
+/// Encodes an image as a PNG, or as a JPEG if it is not transparent.
 fn write(image: &DynamicImage, is_transparent: bool) -> Option<(Vec<u8>, ImageFormat)> {
     let mut file = Cursor::new(Vec::new());
     let format = if is_transparent {

@@ -233,6 +233,7 @@ fn add_context(body: &mut Body, context: &str) {
     });
 }
 
+/// Returns the line that is shown when the models are called.
 fn beginning(kinds: &[SectionKind]) -> String {
     let words: Vec<_> = kinds.iter().map(|kind| kind.word()).collect();
     let line = match words.split_last() {

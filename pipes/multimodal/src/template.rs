@@ -73,6 +73,7 @@ impl Template {
     }
 }
 
+/// Returns the placeholder of a kind of input: `{{text}}`.
 fn placeholder(kind: SectionKind) -> String {
     format!("{{{{{}}}}}", kind.word())
 }

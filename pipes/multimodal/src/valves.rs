@@ -122,6 +122,7 @@ impl Default for MultimodalValves {
 }
 
 impl MultimodalValves {
+    /// Returns the time-out of a model.
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout_seconds)
     }

@@ -152,6 +152,7 @@ impl KnownModels<'_> {
 }
 
 impl Shared {
+    /// Locks the model lists of all upstreams.
     fn models(&self) -> MutexGuard<'_, Vec<UpstreamModels>> {
         self.models.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -118,6 +118,7 @@ impl Pipe for OpenAiProxy {
 }
 
 impl OpenAiProxy {
+    /// Builds the pipe from connected upstreams and the models that are known from an earlier run.
     fn build(
         valves: &ProxyValves,
         upstreams: Upstreams,

@@ -45,10 +45,12 @@ impl Upstreams {
         Ok(Self { connected: connected.collect(), configs, http_client })
     }
 
+    /// Returns the configurations.
     pub fn configs(&self) -> &UpstreamConfigs {
         &self.configs
     }
 
+    /// Returns the upstreams, each with its client.
     pub fn connected(&self) -> &[ConnectedUpstream] {
         &self.connected
     }

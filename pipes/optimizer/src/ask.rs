@@ -19,6 +19,7 @@ pub(crate) enum Role {
 }
 
 impl Role {
+    /// Returns the name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Solver => "solver",

@@ -84,6 +84,7 @@ impl Engine {
         self.deadline
     }
 
+    /// Locks the log of calls.
     pub fn log(&self) -> MutexGuard<'_, CallLog> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }

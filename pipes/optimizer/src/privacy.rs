@@ -70,10 +70,12 @@ impl Pseudonymizer {
         Ok(Self(Arc::new(Inner { detector, pseudonyms: Mutex::new(pseudonyms) })))
     }
 
+    /// Locks the pseudonyms.
     fn pseudonyms(&self) -> MutexGuard<'_, Pseudonyms> {
         self.0.pseudonyms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Replaces names, addresses and numbers in a text by placeholders.
     fn pseudonymize(&self, text: &str) -> String {
         let found = self.0.detector.find(text);
         if found.is_empty() {
@@ -187,6 +189,7 @@ impl Pseudonymizer {
 }
 
 impl Pseudonyms {
+    /// Returns the placeholder of a text, the same each time.
     fn placeholder(&mut self, original: &str, kind: &'static str) -> String {
         if let Some(placeholder) = self.placeholders.get(original) {
             return placeholder.clone();

@@ -88,6 +88,7 @@ impl CallRecord {
 const MAX_NOTES: usize = 20;
 
 impl CallLog {
+    /// Records a chunk of the reply to the call of this number.
     pub fn observe(&mut self, number: usize, chunk: &Chunk) {
         let Some(call) = self.calls.get_mut(number) else { return };
         match chunk {

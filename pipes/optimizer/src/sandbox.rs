@@ -81,11 +81,13 @@ pub(crate) async fn run(program: &str) -> Result<String, RunError> {
     sandbox.run(program).await
 }
 
+/// Returns the sandbox of this machine, or why there is none.
 async fn sandbox() -> Result<&'static Sandbox, String> {
     SANDBOX.get_or_init(Sandbox::find).await.as_ref().map_err(Clone::clone)
 }
 
 impl Sandbox {
+    /// Looks for the programs that the sandbox needs, and tests it.
     async fn find() -> Result<Self, String> {
         let bubblewrap = find_program("bwrap")
             .ok_or("the program `bwrap` (package bubblewrap) is not installed on the host")?;
@@ -107,6 +109,7 @@ impl Sandbox {
         }
     }
 
+    /// Runs a program, and returns its output.
     async fn run(&self, program: &str) -> Result<String, RunError> {
         if program.len() > MAX_PROGRAM_BYTES {
             let fault = format!("the program is longer than {MAX_PROGRAM_BYTES} bytes");
@@ -122,6 +125,7 @@ impl Sandbox {
         timeout(seconds, self.talk(&mut child, program)).await.unwrap_or_else(|_| Err(too_slow()))
     }
 
+    /// Returns the command that starts the interpreter in a sandbox.
     fn command(&self) -> Command {
         let mut command = Command::new(&self.bubblewrap);
         command

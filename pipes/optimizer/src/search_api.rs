@@ -144,6 +144,7 @@ fn parse_base_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// Describes a connection error in a sentence.
 fn describe(error: &ConnectionError) -> String {
     match error {
         error if error.is_timeout() => "the search API took too long",

@@ -63,6 +63,7 @@ impl Services {
     }
 }
 
+/// Creates the client for pages; `None` if no host is allowed.
 fn fetcher(valves: &OptimizerValves) -> Result<Option<Fetcher>> {
     let mut allowed = split_list(&valves.readurls_hosts).peekable();
     if allowed.peek().is_none() {

@@ -142,6 +142,7 @@ impl Strategy {
     }
 }
 
+/// Returns the seconds since 1970.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -65,6 +65,7 @@ impl<'a> Caller<'a> {
         Self { user, person, key: context.key.as_deref() }
     }
 
+    /// Returns whether a limit's scope includes this caller and one of these models.
     fn matches(&self, scope: &LimitScope, models: &[&str]) -> bool {
         let is_field = |field: fn(&User) -> Option<&str>, word: &str| {
             self.person.and_then(field).is_some_and(|known| known.eq_ignore_ascii_case(word))

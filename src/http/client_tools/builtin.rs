@@ -87,6 +87,7 @@ impl BuiltinTool {
         FunctionTool { name, description: Some(description), parameters, strict: None }
     }
 
+    /// Returns the description and the parameters of the tool as a function.
     fn schema(self) -> (String, Value) {
         let (description, properties, required) = match self {
             Self::LocalShell => (

@@ -182,6 +182,7 @@ impl Request {
     }
 }
 
+/// Returns the turns as messages of a chat, each with the field that it comes from.
 fn conversation(system: Option<Content>, turns: Vec<Turn>) -> Result<Conversation, PipeError> {
     if turns.is_empty() {
         return Err(field_error("messages", "send at least one message"));

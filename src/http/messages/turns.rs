@@ -130,6 +130,7 @@ impl Conversation {
         Ok(())
     }
 
+    /// Appends a message, with the fields that it comes from.
     fn push(&mut self, message: Message, fields: Vec<String>) {
         self.messages.push(message);
         self.field_paths.push(fields);

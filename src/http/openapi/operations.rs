@@ -84,6 +84,7 @@ const PAGE: &[Success] =
     &[Success { status: 200, description: "A page for browsers.", content: &[(HTML, "")] }];
 const NO_CONTENT: &[Success] = &[Success { status: 204, description: "Done.", content: &[] }];
 
+/// Describes an operation on a path.
 const fn on(
     method: &'static str,
     path: &'static str,
@@ -105,6 +106,7 @@ const fn on(
 }
 
 impl Operation {
+    /// Adds a JSON body, whose schema has this name.
     const fn json<T: JsonBody>(self, name: &'static str) -> Self {
         Self { body: Some(Body::Json { name, shape: T::SHAPE }), ..self }
     }
@@ -113,10 +115,12 @@ impl Operation {
         Self { body: Some(body), ..self }
     }
 
+    /// Adds query parameters: name, type and description.
     const fn query(self, query: &'static [(&'static str, &'static str, &'static str)]) -> Self {
         Self { query, ..self }
     }
 
+    /// Adds the statuses of errors.
     const fn errors(self, errors: &'static [u16]) -> Self {
         Self { errors, ..self }
     }

@@ -9,6 +9,7 @@ pub fn to_json_schema(shape: &'static Shape) -> Value {
     write(shape, &mut Vec::new())
 }
 
+/// Writes the JSON Schema of a shape. `above` are the shapes that contain it.
 fn write(shape: &'static Shape, above: &mut Vec<*const Shape>) -> Value {
     if above.contains(&std::ptr::from_ref(shape)) {
         return json!({"description": "As the one that holds it."});
@@ -44,6 +45,7 @@ fn write(shape: &'static Shape, above: &mut Vec<*const Shape>) -> Value {
     schema
 }
 
+/// Writes the JSON Schema of an object with these properties.
 fn object(properties: Map<String, Value>, needs: &[Need]) -> Value {
     let required: Vec<_> =
         needs.iter().filter(|(kind, _)| kind.is_empty()).map(|(_, name)| *name).collect();

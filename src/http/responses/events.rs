@@ -178,6 +178,7 @@ impl EventWriter {
         }
     }
 
+    /// Ends all open items, and records why the answer ended.
     fn finish(&mut self, reason: FinishReason) {
         self.response.finish = Some(reason);
         item::set_final_status(&mut self.response.items, reason);

@@ -72,6 +72,7 @@ struct InputItem {
 }
 
 impl InputItem {
+    /// Returns the type of the item, `message` by default.
     fn kind(&self) -> &str {
         self.fields.get("type").and_then(Value::as_str).unwrap_or("message")
     }

@@ -210,6 +210,7 @@ impl Request {
         })
     }
 
+    /// Refuses requests without a model, and fields that are not supported.
     fn check(&self) -> Result<()> {
         if self.model.is_empty() {
             return Err(field_error("model", "name a model, as `GET /models` lists them"));

@@ -50,6 +50,7 @@ impl FlatTool {
 /// The deepest nesting of a tool that an answer repeats.
 const MAX_ECHO_DEPTH: usize = 100;
 
+/// Returns the default type of a tool.
 fn function() -> String {
     "function".into()
 }

@@ -58,6 +58,7 @@ enum Step {
 }
 
 impl Progress {
+    /// Records that the present field breaks this rule, and returns the error that ends parsing.
     fn violation<E: Error>(&mut self, rule: String) -> E {
         self.violation = Some(SchemaViolation { field: self.to_string(), rule });
         E::custom("violation")
@@ -121,6 +122,7 @@ impl ValueCheck<'_> {
         if fits { Ok(Seen::Something) } else { self.violation() }
     }
 
+    /// Ends parsing, as the value has another type than its schema.
     fn violation<E: Error>(self) -> Result<Seen, E> {
         let rule = format!("must be {}", self.shape.describe());
         Err(self.progress.violation(rule))

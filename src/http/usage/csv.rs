@@ -92,6 +92,7 @@ fn name<'a>(
     }
 }
 
+/// Returns the value of a column.
 fn value(row: &ReportRow, field: UsageField) -> &str {
     let value = match field {
         UsageField::User => &row.user,

@@ -67,6 +67,7 @@ async fn main() -> anyhow::Result<()> {
     tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")
 }
 
+/// Prints the address and the credentials.
 fn introduce(endpoint: &str, options: &EmulatorOptions) -> std::io::Result<()> {
     let (AccessKey { id, secret, .. }, token) = (&options.keys[0], &options.bearer_tokens[0]);
     let region = &options.default_region;
@@ -84,6 +85,7 @@ fn introduce(endpoint: &str, options: &EmulatorOptions) -> std::io::Result<()> {
 }
 
 impl Arguments {
+    /// Returns the options of the emulator.
     fn options(self) -> anyhow::Result<EmulatorOptions> {
         let catalogue =
             self.catalogue.as_deref().map(read_catalogue).transpose()?.unwrap_or_default();

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     }
 }
 
+/// Parses files, and prints their text.
 #[tokio::main(flavor = "current_thread")]
 async fn print(files: impl Iterator<Item = PathBuf>) -> io::Result<()> {
     let parser = DocumentParser::from_current_program("parse-document")?;

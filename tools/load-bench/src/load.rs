@@ -112,6 +112,7 @@ impl Load {
         !is_over
     }
 
+    /// Sends one request, and records the times of its answer.
     async fn ask(
         &self,
         connection: &mut Option<SendRequest<Full<Bytes>>>,
@@ -151,6 +152,7 @@ impl Load {
         Ok(())
     }
 
+    /// Records the times of tokens that arrived together.
     fn record(&self, asked_at: u64, arrived_at: u64, before: usize, sent_at: &[u64], bytes: usize) {
         let mut result = self.result.borrow_mut();
         result.bytes += bytes as u64;

@@ -67,6 +67,7 @@ impl MockUpstream {
         _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
     }
 
+    /// Answers a request by its path.
     async fn answer(&self, request: Request<Incoming>) -> hyper::Result<Response<Body>> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
@@ -151,10 +152,12 @@ impl MockUpstream {
     }
 }
 
+/// Returns a response of JSON.
 fn json(status: StatusCode, text: String) -> Response<Body> {
     respond(status, "application/json", UnsyncBoxBody::new(Full::from(text)))
 }
 
+/// Returns a response.
 fn respond(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;

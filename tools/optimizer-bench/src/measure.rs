@@ -55,6 +55,7 @@ pub async fn measure(wish: &Measure) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Asks a task by an approach, and returns what came of it.
 async fn ask(
     client: &Client,
     wish: &Measure,

@@ -111,6 +111,7 @@ pub fn expected(approach: &str, Model { accuracy: p, judge: j }: Model) -> f64 {
     }
 }
 
+/// Returns the binomial coefficient.
 fn choose(n: i32, k: i32) -> f64 {
     (0..k).map(|at| f64::from(n - at) / f64::from(at + 1)).product()
 }

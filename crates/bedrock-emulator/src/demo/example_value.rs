@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+/// Returns an example value that a schema allows, made of words of the message.
 pub(super) fn generate(schema: &Value, message: &str) -> Value {
     generate_named("", schema, message)
 }

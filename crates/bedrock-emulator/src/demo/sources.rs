@@ -28,6 +28,7 @@ pub(super) fn answer_from_sources(prompt: &str) -> Option<String> {
     ))
 }
 
+/// Returns the longer words of a text, in lower case.
 fn words(text: &str) -> HashSet<String> {
     text.split(|char: char| !char.is_alphanumeric())
         .filter(|word| word.chars().count() >= MIN_WORD_CHARS)

@@ -22,6 +22,7 @@ pub(super) fn respond(id: &str, body: &Value) -> Result<Value, BedrockException>
     }
 }
 
+/// Answers a request of Titan Text Embeddings, version 1.
 fn titan(body: &Value) -> Result<Value, BedrockException> {
     check_known_fields(body, &["inputText"])?;
     let text = titan_text(body)?;
@@ -76,6 +77,7 @@ fn titan_response(vector: &[f64], text: &str) -> Value {
     json!({ "embedding": vector, "inputTextTokenCount": tokens::estimate(&text.into()) })
 }
 
+/// Answers a request of Cohere Embed, whose vectors have one of these sizes.
 fn cohere(body: &Value, sizes: &[u64]) -> Result<Value, BedrockException> {
     const FIELDS: [&str; 4] = ["texts", "input_type", "truncate", "embedding_types"];
     const NEWER: [&str; 6] =
@@ -119,6 +121,7 @@ fn check_length(texts: &[String]) -> Result<(), BedrockException> {
     }
 }
 
+/// Answers a request of Nova Multimodal Embeddings.
 fn nova(body: &Value) -> Result<Value, BedrockException> {
     const PURPOSES: [&str; 9] = [
         "GENERIC_INDEX",

@@ -31,6 +31,7 @@ pub(super) fn respond(id: &str, body: &Value) -> Result<Value, BedrockException>
     if is_stability(id) { stability(id, body) } else { amazon(id, body) }
 }
 
+/// Answers a request of Titan Image Generator or Nova Canvas.
 fn amazon(id: &str, body: &Value) -> Result<Value, BedrockException> {
     let is_nova = id.starts_with("amazon.nova-canvas");
     let task = require_field(body, "taskType")?;
@@ -93,6 +94,7 @@ fn parse_size(config: &Value, is_nova: bool) -> Result<(u32, u32), BedrockExcept
     Ok((width, height))
 }
 
+/// Answers a request of a model of Stability AI.
 fn stability(id: &str, body: &Value) -> Result<Value, BedrockException> {
     const RATIOS: [&str; 9] = ["16:9", "1:1", "21:9", "2:3", "3:2", "4:5", "5:4", "9:16", "9:21"];
     let common = ["prompt", "mode", "aspect_ratio", "negative_prompt", "seed", "output_format"];

@@ -60,6 +60,7 @@ fn store_uncompressed(data: &[u8]) -> Vec<u8> {
     stream
 }
 
+/// Returns the Adler-32 checksum of data.
 fn adler32(data: &[u8]) -> u32 {
     let (low, high) = data.iter().fold((1_u32, 0_u32), |(low, high), byte| {
         let low = (low + u32::from(*byte)) % 65521;
@@ -68,6 +69,7 @@ fn adler32(data: &[u8]) -> u32 {
     high << 16 | low
 }
 
+/// Appends a chunk of this type to a PNG file.
 fn chunk(file: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) {
     file.extend(u32::try_from(data.len()).unwrap_or(u32::MAX).to_be_bytes());
     let named = [&kind[..], data].concat();

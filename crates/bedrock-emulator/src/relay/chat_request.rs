@@ -29,6 +29,7 @@ pub(super) fn from_converse(model: &str, body: &Value) -> Value {
     request
 }
 
+/// Translates the messages of a Converse request into those of a chat.
 fn messages(body: &Value) -> Vec<Value> {
     let system: Vec<_> =
         list(&body["system"]).iter().filter_map(|block| block["text"].as_str()).collect();

@@ -109,6 +109,7 @@ impl StreamTranslator {
         end.into_iter().collect()
     }
 
+    /// Returns an event `contentBlockDelta` of the open block.
     fn delta(&self, delta: &Value) -> StreamEvent {
         StreamEvent::new(
             "contentBlockDelta",
@@ -122,6 +123,7 @@ impl StreamTranslator {
 }
 
 impl OpenBlock {
+    /// Returns a text as a delta of a block of this kind.
     fn delta(self, text: &str) -> Value {
         match self {
             Self::Text => json!({ "text": text }),

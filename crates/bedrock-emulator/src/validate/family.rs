@@ -14,6 +14,7 @@ use std::sync::LazyLock;
 pub(super) struct Family(Vec<String>);
 
 impl Family {
+    /// Returns whether a model belongs to the family.
     pub(super) fn has(&self, model: &FoundationModel) -> bool {
         self.0.iter().any(|beginning| model.id.starts_with(beginning))
     }

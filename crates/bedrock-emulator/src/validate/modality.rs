@@ -25,6 +25,7 @@ pub(super) fn check_modalities(
     })
 }
 
+/// Returns whether a model accepts media of this kind.
 fn accepts(model: &FoundationModel, kind: &str) -> bool {
     match kind {
         "image" => model.has_capability('V'),

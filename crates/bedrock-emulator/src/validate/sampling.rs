@@ -36,6 +36,7 @@ pub(super) fn check_samplers(
     Ok(())
 }
 
+/// Returns whether a model reasons in answer to this body.
 fn reasons(model: &FoundationModel, body: &Value) -> bool {
     let effort = body["additionalModelRequestFields"]["reasoning"]["effort"].as_str();
     effort.map_or(FAMILIES.reasons_unasked.has(model), |effort| effort != "none")

@@ -103,11 +103,13 @@ fn place(error: &ValidationError<'_>) -> String {
     error.instance_path().into_iter().map(step).collect::<Vec<_>>().join(".")
 }
 
+/// Returns the beginning of a value, in quotes.
 fn excerpt(value: &Value) -> String {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     format!("'{}'", text.chars().take(100).collect::<String>())
 }
 
+/// Returns the constraint that a value breaks, in the words of the service.
 fn constraint(error: &ValidationError<'_>) -> String {
     match error.kind() {
         Kind::Required { .. } => "Member must not be null".to_owned(),
@@ -135,6 +137,7 @@ fn constraint(error: &ValidationError<'_>) -> String {
     }
 }
 
+/// Returns the values of an enumeration, comma-separated.
 fn names(options: &Value) -> String {
     options
         .as_array()

@@ -142,6 +142,7 @@ impl<'a> MessageWriter<'a> {
         });
     }
 
+    /// Returns the content of a message in a form that the server accepts.
     fn content(&mut self, message: &'a Message) -> RequestContent<'a> {
         let calls = !message.tool_calls.is_empty() || message.rest.contains_key("function_call");
         let parts = match &message.content {
@@ -214,6 +215,7 @@ impl<'a> MessageWriter<'a> {
         self.show(parts, Role::Tool);
     }
 
+    /// Keeps media of an assistant or a tool for the next message of the user.
     fn show(&mut self, media: Vec<RequestPart<'a>>, role: Role) {
         if media.is_empty() {
             return;

@@ -144,6 +144,7 @@ impl<'a> RequestTools<'a> {
         }
     }
 
+    /// Returns a function in a form that the server accepts.
     fn function(&mut self, function: &'a FunctionTool, quirks: Quirks) -> RequestFunction<'a> {
         let FunctionTool { name, description, parameters, strict } = function;
         let mut shape = ArgumentShape::default();

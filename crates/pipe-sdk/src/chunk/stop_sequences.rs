@@ -103,6 +103,7 @@ impl Cutter {
         (1..longest).rev().find(is_partial).unwrap_or_default()
     }
 
+    /// Passes on the text that was held back.
     fn flush(&mut self) {
         let text = mem::take(&mut self.held);
         self.push_text(text);

@@ -101,6 +101,7 @@ impl Fields<'_> {
     }
 }
 
+/// Parses a text.
 fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
@@ -115,11 +116,13 @@ fn whole_number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
+/// Parses a number of images.
 fn count(value: &Value) -> Option<u32> {
     let number = number(value).filter(|number| number.fract() == 0.0)?;
     (1..=MAX_IMAGES).find(|count| f64::from(*count) == number)
 }
 
+/// Parses a number from 0 to 1.
 fn share(value: &Value) -> Option<f64> {
     number(value).filter(|number| (0.0..=1.0).contains(number))
 }
@@ -134,6 +137,7 @@ fn size(value: &Value) -> Option<Option<ImageSize>> {
     Some(Some(ImageSize { width: side(width)?, height: side(height)? }))
 }
 
+/// Parses `quality`; the inner `None` leaves it to the model.
 fn quality(value: &Value) -> Option<Option<ImageQuality>> {
     match value.as_str()? {
         "auto" => Some(None),
@@ -143,6 +147,7 @@ fn quality(value: &Value) -> Option<Option<ImageQuality>> {
     }
 }
 
+/// Parses `background`: whether it is transparent.
 fn transparent(value: &Value) -> Option<bool> {
     match value.as_str()? {
         "auto" | "opaque" => Some(false),
@@ -151,6 +156,7 @@ fn transparent(value: &Value) -> Option<bool> {
     }
 }
 
+/// Parses `output_format`.
 fn format(value: &Value) -> Option<ImageFormat> {
     match value.as_str()? {
         "png" => Some(ImageFormat::Png),

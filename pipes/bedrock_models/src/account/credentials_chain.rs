@@ -50,6 +50,7 @@ impl CredentialsChain {
         Self { chain: chain.build().await, last_failure: Mutex::new(None) }
     }
 
+    /// Asks the default credential chain, unless it had no source a moment ago.
     async fn load(&self) -> provider::Result {
         let last_failure = *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
         if last_failure.is_some_and(|since| since.elapsed() < FAILURE_LIFETIME) {

@@ -97,6 +97,7 @@ impl ListError {
     }
 }
 
+/// Returns the kind of a service's error, the sentence for the admin, and the sentence for the log.
 fn classify(error: &ServiceError, action: &str) -> (ListErrorKind, String, String) {
     let code = match error.code.as_str() {
         "" => format!("status {}", error.status),

@@ -126,12 +126,14 @@ impl Listing {
         }
     }
 
+    /// Records, under all names of a model, the reason why it may not be used.
     fn deny(&mut self, entry: &ModelEntry, reason: &'static str) {
         let ModelEntry { id, model_id, base, region, .. } = entry;
         let names = [id.to_string(), model_id.clone(), base.clone(), format!("{id}@{region}")];
         self.denied.extend(names.map(|name| (name, reason)));
     }
 
+    /// Lists the models of the picker, after all entries are known.
     fn finish(&mut self, regions: &[RegionModels], valves: &BedrockValves) {
         let mut models = picker_models(self.entries.values(), valves);
         let has_no_chat_model = models.iter().all(|model| !model.kind.answers_chats());
@@ -308,6 +310,7 @@ fn entries_of<'a>(
     })
 }
 
+/// Returns the gap of a region whose lists may be out of date.
 fn uncertainty(region: &RegionModels) -> Option<ListingGap> {
     Some(ListingGap::in_region(&region.name, &region.uncertainty()?))
 }

@@ -237,6 +237,7 @@ impl ModelEntry {
         words.into_iter().flatten().collect::<Vec<_>>().join(" · ")
     }
 
+    /// Returns the metadata that model lists show.
     fn metadata(&self) -> ModelMetadata {
         let TokenLimits { context_length, max_output_tokens } = TokenLimits::for_model(&self.base);
         let family = Family::from_model_id(&self.base);

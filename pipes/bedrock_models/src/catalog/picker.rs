@@ -40,10 +40,12 @@ pub fn picker_models<'a>(
     models
 }
 
+/// Returns the key by which the picker is sorted.
 fn place(ModelEntry { base, name, id, .. }: &ModelEntry) -> PickerOrder<'_> {
     PickerOrder::new(base, name, id)
 }
 
+/// Compares two models by their place in the picker.
 fn compare(one: &ModelEntry, other: &ModelEntry) -> Ordering {
     let order = |entry: &ModelEntry| !entry.is_system_route();
     order(one)

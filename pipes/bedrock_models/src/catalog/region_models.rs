@@ -148,10 +148,12 @@ impl<T: Clone> CachedList<T> {
 }
 
 impl<T> CachedList<T> {
+    /// Creates a list that was not loaded yet.
     fn empty() -> Self {
         Self { items: None, error: None, is_saved: false }
     }
 
+    /// Returns why the list may be out of date.
     fn uncertainty(&self) -> Option<ListError> {
         if self.items.is_some() && !self.is_saved {
             return None;
@@ -162,6 +164,7 @@ impl<T> CachedList<T> {
         }
     }
 
+    /// Replaces the list, or keeps it with the error of the last attempt.
     fn update(&mut self, list: Result<Vec<T>, ListError>) {
         match list {
             Ok(items) => {
@@ -171,6 +174,7 @@ impl<T> CachedList<T> {
         }
     }
 
+    /// Returns the error of a list that was never loaded.
     fn gap(&self) -> Option<&ListError> {
         self.error.as_ref().filter(|_| self.items.is_none())
     }

@@ -30,6 +30,7 @@ pub struct UnknownModelName {
 impl ModelNameValve {
     const ALL: [Self; 4] = [Self::Aliases, Self::Allowed, Self::Default, Self::Fallbacks];
 
+    /// Returns the id of the valve.
     fn id(self) -> &'static str {
         match self {
             Self::Aliases => "aliases",
@@ -39,6 +40,7 @@ impl ModelNameValve {
         }
     }
 
+    /// Returns the title of the valve.
     fn title(self) -> &'static str {
         match self {
             Self::Aliases => "Model aliases",
@@ -48,6 +50,7 @@ impl ModelNameValve {
         }
     }
 
+    /// Returns the value of the valve.
     fn value(self, valves: &BedrockValves) -> &Option<String> {
         match self {
             Self::Aliases => &valves.aliases,

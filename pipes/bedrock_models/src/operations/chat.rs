@@ -106,6 +106,7 @@ async fn ask(
     Ok(answer)
 }
 
+/// Builds the request of one candidate model.
 fn prepare(
     call: &Call,
     entry: &ModelEntry,

@@ -43,6 +43,7 @@ pub async fn count_tokens(call: &Call, entry: &ModelEntry, deps: CallDeps<'_>) -
     Ok(tokens)
 }
 
+/// Reads the number of tokens from a response.
 async fn read(response: Response) -> Result<u64, BedrockError> {
     let json = response
         .into_body()

@@ -158,6 +158,7 @@ impl EmbeddingFamily {
         })
     }
 
+    /// Refuses a size of vectors that the family does not have.
     fn check(self, call: &EmbedCall) -> Result<()> {
         match call.dimensions {
             Some(size) if !self.sizes.contains(&size) => {

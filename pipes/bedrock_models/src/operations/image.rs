@@ -58,6 +58,7 @@ async fn make_images<'a>(
     try_candidates(candidates, deps, |entry, deps| Box::pin(ask(call, entry, deps))).await
 }
 
+/// Sends all requests that the images of a call need to one candidate model.
 async fn ask(
     call: &ImageCall,
     entry: &ModelEntry,

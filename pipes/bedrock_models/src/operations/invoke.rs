@@ -38,6 +38,7 @@ pub async fn invoke<T: DeserializeOwned>(
     Ok(response)
 }
 
+/// Reads the JSON of a response, and the number of input tokens from its header.
 async fn read<T: DeserializeOwned>(response: Response) -> Result<ModelResponse<T>, BedrockError> {
     let tokens = response.header(INPUT_TOKENS_HEADER).and_then(|count| count.parse().ok());
     let json = response

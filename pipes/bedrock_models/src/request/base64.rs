@@ -65,6 +65,7 @@ pub fn decode_prefix(base64: &str, limit: usize) -> Vec<u8> {
     bytes
 }
 
+/// Returns the six bits of a letter of base64.
 fn sextet(letter: u8) -> u32 {
     u32::from(match letter {
         b'A'..=b'Z' => letter - b'A',

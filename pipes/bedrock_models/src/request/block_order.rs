@@ -29,6 +29,7 @@ pub fn merge_adjacent(turns: Vec<ConverseMessage<'_>>) -> Vec<ConverseMessage<'_
     merged
 }
 
+/// Appends content to the last turn, if it has the same role, or else as a turn.
 fn append<'a>(turns: &mut Vec<ConverseMessage<'a>>, role: ConverseRole, content: Vec<Block<'a>>) {
     match turns.last_mut() {
         Some(last) if last.role == role => {

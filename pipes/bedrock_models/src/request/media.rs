@@ -380,6 +380,7 @@ fn parse_data_url(url: &str) -> Result<(&str, Cow<'_, str>), PartError> {
     Ok((given, normalize(base64)?))
 }
 
+/// Returns base64 as the service accepts it.
 fn normalize(base64: &str) -> Result<Cow<'_, str>, PartError> {
     base64::normalize(base64).ok_or_else(|| "its data is not valid base64".into())
 }

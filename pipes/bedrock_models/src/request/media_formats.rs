@@ -74,6 +74,7 @@ pub const AUDIOS: Formats = &[
     ("webm", "webm"),
 ];
 
+/// Returns the service's name of a format.
 fn lookup(word: &str, formats: Formats) -> Option<&'static str> {
     let known = formats.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
     known.map(|(_, format)| *format)

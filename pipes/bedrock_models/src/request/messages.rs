@@ -286,6 +286,7 @@ impl<'a> MessageBuilder<'a> {
         })
     }
 
+    /// Ends the open turn, whose blocks are put in order.
     fn close(&mut self) {
         let Some(OpenMessage { speaker, reasoning, said, calls }) = self.open.take() else {
             return;

@@ -124,6 +124,7 @@ enum Adapted<'a> {
     Rewritten(Parameters<'a>),
 }
 
+/// Adapts the schema of a tool to what a model family accepts.
 fn adapt<'a>(given: &Value, family: &Family) -> Result<Adapted<'a>, &'static str> {
     let mut schema = match given {
         Value::Object(schema) => Cow::Borrowed(schema),

@@ -172,6 +172,7 @@ fn text_of_role(words: &str, role: Role) -> Option<Block<'_>> {
     (!words.trim().is_empty()).then(|| Block::Text(without_inline_images(words)))
 }
 
+/// Returns a text as a block; `None` if it is blank, which the service refuses.
 fn text(words: &str) -> Option<Block<'_>> {
     (!words.trim().is_empty()).then_some(Block::Text(words.into()))
 }

@@ -181,6 +181,7 @@ impl ReasoningRequest {
 }
 
 impl Effort {
+    /// Parses `reasoning_effort`.
     fn parse(word: &str) -> Option<Self> {
         Some(match word {
             "none" | "off" | "disabled" => Self::None,

@@ -112,6 +112,7 @@ const MODES: &[&str] = &["sync", "async"];
 const LATENCIES: &[&str] = &["standard", "optimized"];
 const TIERS: &[&str] = &["default", "flex", "priority", "reserved"];
 
+/// Returns the latency of `performanceConfig`.
 fn latency(extras: ExtraFields<'_>) -> Result<Option<&'static str>> {
     let config = extras.object("performanceConfig")?.or(extras.object("performance_config")?);
     let latency = config.and_then(|config| config.get("latency")).filter(|word| !word.is_null());

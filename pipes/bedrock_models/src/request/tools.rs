@@ -52,6 +52,7 @@ impl AnthropicTools {
         true
     }
 
+    /// Returns whether there is a tool of this name.
     fn has(&self, name: &str) -> bool {
         self.tools.iter().any(|tool| tool["name"] == name)
     }

@@ -122,6 +122,7 @@ impl ChunkBuffer {
         }
     }
 
+    /// Appends a chunk.
     fn push(&mut self, chunk: Chunk) {
         self.chunks.push_back(chunk);
     }

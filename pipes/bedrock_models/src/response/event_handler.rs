@@ -406,6 +406,7 @@ impl EventHandler {
         }
     }
 
+    /// Returns the open content block of this index.
     fn block(&mut self, number: u64) -> Option<&mut BlockKind> {
         let block = self.blocks.iter_mut().find(|block| block.number == number)?;
         Some(&mut block.kind)
@@ -429,6 +430,7 @@ fn thinking_tokens(own: &Value) -> Option<u64> {
     details["thinking_tokens"].as_u64().or_else(|| details["reasoning_tokens"].as_u64())
 }
 
+/// Parses the payload of a frame.
 fn payload<'a, T: Deserialize<'a>>(frame: &Frame<'a>) -> Result<T, EventError> {
     serde_json::from_slice(frame.payload).map_err(|_| EventError::Payload(frame.name.to_owned()))
 }

@@ -114,6 +114,7 @@ fn parse_json(text: &str) -> Vec<(String, Map<String, Value>)> {
     calls
 }
 
+/// Collects the tool calls of a JSON value, or of each value in a list.
 fn collect(value: Value, calls: &mut Vec<(String, Map<String, Value>)>) {
     let mut call = match value {
         Value::Array(list) => {

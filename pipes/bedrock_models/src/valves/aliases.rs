@@ -53,6 +53,7 @@ impl Aliases {
         whole.into()
     }
 
+    /// Returns the id to which an alias leads, over other aliases if need be.
     fn follow<'a>(&'a self, id: &'a str) -> &'a str {
         let mut id = id;
         // A circle has been refused, so this many steps lead to the end.
@@ -107,6 +108,7 @@ fn in_region(target: &str, region: &str) -> String {
 }
 
 impl Alias {
+    /// Parses an entry `name = model id`.
     fn parse(entry: &str) -> Option<Self> {
         let (name, target) = entry.split_once('=')?;
         let (name, target) = (strip_pipe_id(name), strip_pipe_id(target));

@@ -28,6 +28,7 @@ impl DailyHours {
 }
 
 impl Span {
+    /// Returns whether a minute of the day lies in the span, which may go beyond midnight.
     fn contains(self, minute: u64) -> bool {
         let Self { from, until } = self;
         if from < until {

@@ -42,6 +42,7 @@ impl UpstreamKeys {
 }
 
 impl UpstreamKey {
+    /// Parses a line `host = key` or `name @ host = key`.
     fn parse(line: &str) -> Option<Self> {
         let (place, key) = line.split_once('=')?;
         let (name, host) = match place.split_once('@') {

@@ -67,6 +67,7 @@ pub(super) async fn executecode(branch: &Branch, question: &Question) -> Result<
     Ok(answer(branch, question, &attempt))
 }
 
+/// Returns the request for an answer without a program.
 fn plain(question: &Question) -> Outcome {
     Outcome::Request(ModelRequest::for_answer(question.conversation()))
 }
@@ -129,6 +130,7 @@ async fn write_and_run(branch: &Branch, question: &Question) -> Option<Attempt> 
     Some(attempt)
 }
 
+/// Runs a program in the sandbox.
 async fn run(program: String) -> Attempt {
     let result = sandbox::run(&program).await;
     Attempt { program, result }

@@ -159,10 +159,12 @@ struct OpenCall<'a> {
 }
 
 impl OpenCall<'_> {
+    /// Records a chunk of the reply.
     fn observe(&mut self, chunk: &Chunk) {
         self.engine.log().observe(self.number, chunk);
     }
 
+    /// Records that the reply is complete.
     fn complete(&mut self) {
         self.is_done = true;
         close_call(self.engine, self.number, &self.model, true);

@@ -164,6 +164,7 @@ fn list_models() -> Ready<HttpResponse> {
     ready(HttpResponse::Ok().content_type(ContentType::json()).body(list))
 }
 
+/// Forwards a chat to the upstream.
 async fn answer(proxy: Data<Proxy>, body: Bytes) -> actix_web::Result<HttpResponse> {
     let chat: Chat<'_> = serde_json::from_slice(&body).map_err(error::ErrorBadRequest)?;
     match (proxy.protocol, chat.stream) {
@@ -201,6 +202,7 @@ async fn answer(proxy: Data<Proxy>, body: Bytes) -> actix_web::Result<HttpRespon
 }
 
 impl Proxy {
+    /// Sends a request to the upstream.
     async fn send(&self, path: &str, body: Bytes) -> actix_web::Result<Incoming> {
         let request = Request::builder()
             .method(Method::POST)
@@ -293,6 +295,7 @@ fn converse_body(chat: &Chat<'_>) -> Bytes {
     format!(r#"{{"messages":[{messages}],"system":[{system}]}}"#).into()
 }
 
+/// Returns an answer of Converse as a chat completion.
 fn completion(model: &str, answer: &ConverseAnswer<'_>) -> String {
     let text = answer.output.message.content.first().map_or(r#""""#, |block| block.text.get());
     let ConverseUsage { input_tokens, output_tokens, total_tokens } = answer.usage;

@@ -79,6 +79,7 @@ struct Arguments {
     upstream_pid: Option<u32>,
 }
 
+/// Parses `NAME: VALUE`.
 fn header(text: &str) -> anyhow::Result<(HeaderName, HeaderValue)> {
     let (name, value) = text.split_once(':').context("write it as NAME: VALUE")?;
     Ok((name.trim().parse()?, value.trim().parse()?))
@@ -145,6 +146,7 @@ impl Arguments {
     }
 }
 
+/// Returns the result of a run as JSON.
 fn report(result: LoadResult, wall: f64, cpu: f64) -> Value {
     let finished = (result.answers + result.failures).max(1);
     json!({
@@ -162,12 +164,14 @@ fn report(result: LoadResult, wall: f64, cpu: f64) -> Value {
     })
 }
 
+/// Returns the percentiles of times.
 fn percentiles(mut times: Vec<u64>) -> Value {
     times.sort_unstable();
     let at = |percent: usize| times.get((times.len() * percent / 100).min(times.len().max(1) - 1));
     json!({"p50": at(50), "p90": at(90), "p99": at(99), "max": times.last()})
 }
 
+/// Rounds a number to three decimal places.
 fn round(number: f64) -> Value {
     json!((number * 1000.0).round() / 1000.0)
 }

@@ -30,6 +30,7 @@ pub fn to_body(
     serde_json::to_vec(&body).map(Bytes::from).map_err(PipeError::internal)
 }
 
+/// Returns the body for Nova Multimodal Embeddings.
 fn nova(text: Option<&String>, purpose: EmbedInput, truncate: Truncate) -> Value {
     let purpose = match purpose {
         EmbedInput::SearchDocument => "GENERIC_INDEX",

@@ -107,6 +107,7 @@ impl Model {
         Ok(body)
     }
 
+    /// Returns the style by its name at Amazon.
     fn style(self, options: &ImageOptions, id: &str) -> Result<Option<String>> {
         let Some(style) = options.style.as_deref().filter(|style| !is_openai_style(style)) else {
             return Ok(None);
@@ -121,6 +122,7 @@ impl Model {
         })
     }
 
+    /// Returns `imageGenerationConfig`.
     fn config(self, options: &ImageOptions, id: &str) -> Result<Value> {
         let n = options.count();
         if n > MAX_IMAGES {

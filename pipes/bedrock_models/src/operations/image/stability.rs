@@ -43,6 +43,7 @@ impl Model {
         Ok((0..count).map(|number| (number, body.clone())).map(numbered).collect())
     }
 
+    /// Returns the body for a model of Stability AI.
     fn request(self, call: &ImageCall, id: &str) -> Result<Value> {
         let ImageCall { prompt, options, source, .. } = call;
         let format = options.format.unwrap_or_default();
