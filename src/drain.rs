@@ -24,6 +24,7 @@ pub struct Drain {
     in_flight: Arc<InFlightCount>,
 }
 
+/// The number of requests in flight.
 #[derive(Debug)]
 struct InFlightCount {
     count: AtomicUsize,

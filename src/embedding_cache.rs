@@ -32,6 +32,7 @@ pub struct EmbeddingCache {
     metrics: EmbeddingCacheMetrics,
 }
 
+/// The cached vectors, and their size.
 struct Entries {
     vectors: LruCache<Key, Arc<[f32]>>,
     bytes: usize,

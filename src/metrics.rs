@@ -32,6 +32,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+/// The labels of an HTTP request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     http_request_method: &'static str,
@@ -39,6 +40,7 @@ struct RequestLabels {
     http_response_status_code: u16,
 }
 
+/// The label of a pipe.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PipeLabels {
     pipe: &'static str,

@@ -15,6 +15,7 @@ use std::{
 #[derive(Default)]
 pub struct ValveSaves(Mutex<Vec<ValveSave>>);
 
+/// The result of a save, as the record of changes has it.
 struct ValveSave {
     pipe: String,
     refusal: Option<Refusal>,

@@ -4,7 +4,9 @@ use super::print;
 use anyhow::{Context, bail, ensure};
 use std::{fs, path::Path};
 
+/// The template of `Cargo.toml`.
 const MANIFEST: &str = include_str!("new_pipe/Cargo.toml.template");
+/// The template of `src/lib.rs`.
 const CODE: &str = include_str!("new_pipe/lib.rs.template");
 
 /// Writes the crate `pipes/<id>`, and its lines in `Cargo.toml` and `src/pipes.rs`.

@@ -134,6 +134,7 @@ struct Choice {
     finish_reason: FinishReason,
 }
 
+/// The message of a chat completion.
 #[derive(Serialize)]
 struct Message {
     role: &'static str,

@@ -12,6 +12,7 @@ const WINDOW: Duration = Duration::from_mins(1);
 
 /// The number of sets of addresses, and the number of addresses in each.
 const SET_COUNT: usize = 1024;
+/// The number of addresses that share a place in the table.
 const SET_SIZE: usize = 4;
 
 /// The number of bad keys in a window, from all addresses, above which single ones are not logged.
@@ -24,6 +25,7 @@ pub struct BadKeys {
     counts: Mutex<KeyCounts>,
 }
 
+/// The numbers of bad keys, by address and of all.
 struct KeyCounts {
     by_address: Box<[[KeyCount; SET_SIZE]]>,
     all: KeyCount,

@@ -64,6 +64,7 @@ enum EncodingFormat {
     Base64,
 }
 
+/// The body of a response to `POST /embeddings`.
 #[derive(Serialize)]
 struct EmbeddingList {
     object: &'static str,
@@ -72,6 +73,7 @@ struct EmbeddingList {
     usage: unary::Usage,
 }
 
+/// A vector, and the index of its text.
 #[derive(Serialize)]
 struct EmbeddingObject {
     object: &'static str,
@@ -79,6 +81,7 @@ struct EmbeddingObject {
     embedding: EncodedVector,
 }
 
+/// A vector in the format that the client wants.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum EncodedVector {

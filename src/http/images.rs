@@ -41,6 +41,7 @@ enum ImageResponseFormat {
     Url,
 }
 
+/// The body of a response to `POST /images/generations`.
 #[derive(Serialize)]
 struct ImageList {
     created: u64,
@@ -49,6 +50,7 @@ struct ImageList {
     output_format: Option<ImageFormat>,
 }
 
+/// An image in the format that the client wants.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum ImageObject {

@@ -25,6 +25,7 @@ pub struct RerankBody {
     user: Option<Value>,
 }
 
+/// A document: a text, or an object with a text.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a text or an object with a `text`")]
 enum RerankDocument {
@@ -32,6 +33,7 @@ enum RerankDocument {
     Object { text: String },
 }
 
+/// The body of a response to `POST /rerank`.
 #[derive(Serialize)]
 struct RerankResponse {
     id: String,
@@ -40,6 +42,7 @@ struct RerankResponse {
     usage: unary::Usage,
 }
 
+/// A document's index and score.
 #[derive(Serialize)]
 struct RankedDocument {
     index: usize,
@@ -48,6 +51,7 @@ struct RankedDocument {
     document: Option<DocumentText>,
 }
 
+/// The text of a document.
 #[derive(Serialize)]
 struct DocumentText {
     text: String,

@@ -17,11 +17,13 @@ const SKEW: u64 = 30;
 /// A verifier of Open WebUI's user tokens.
 pub struct UserJwtVerifier(hmac::Key);
 
+/// The header of a token.
 #[derive(Deserialize)]
 struct JwtHeader {
     alg: String,
 }
 
+/// The claims of a token, as Open WebUI writes them.
 #[derive(Deserialize)]
 struct Claims {
     sub: String,

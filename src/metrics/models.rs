@@ -30,6 +30,7 @@ pub enum CallOutcome {
     Cancelled,
 }
 
+/// The labels of a model call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ModelLabels {
     gen_ai_operation_name: &'static str,
@@ -37,6 +38,7 @@ struct ModelLabels {
     gen_ai_request_model: String,
 }
 
+/// The labels of a finished model call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabels {
     #[prometheus(flatten)]
@@ -44,6 +46,7 @@ struct OutcomeLabels {
     error_type: &'static str,
 }
 
+/// The labels of a number of tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TokenLabels {
     #[prometheus(flatten)]
@@ -51,12 +54,14 @@ struct TokenLabels {
     gen_ai_token_type: &'static str,
 }
 
+/// The labels of an error.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ErrorLabels {
     pipe: &'static str,
     kind: &'static str,
 }
 
+/// The labels of calls in flight.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct InFlightLabels {
     pipe: &'static str,
@@ -91,6 +96,7 @@ pub(super) struct ModelMetrics {
     models: RwLock<HashMap<Group, HashMap<String, Arc<CallMetrics>>>>,
 }
 
+/// The metrics of model calls, by their labels.
 struct Families {
     tokens: Family<TokenLabels, Histogram, TokensHistogram>,
     durations: Family<OutcomeLabels, Histogram, SecondsHistogram>,

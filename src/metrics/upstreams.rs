@@ -8,12 +8,14 @@ use prometheus_client::{
     registry::Registry,
 };
 
+/// The labels of an upstream.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct UpstreamLabels {
     pipe: &'static str,
     upstream: String,
 }
 
+/// The labels of failed calls to an upstream.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FailureLabels {
     pipe: &'static str,
@@ -21,6 +23,7 @@ struct FailureLabels {
     kind: &'static str,
 }
 
+/// The labels of an upstream's circuit breaker.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BreakerLabels {
     pipe: &'static str,

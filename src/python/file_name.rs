@@ -14,6 +14,7 @@ const RESERVED_NAMES: [&str; 5] = ["python", "models", "watched", "failed", "pip
 /// The most names that are kept while the host runs.
 const MAX_INTERNED: usize = 4096;
 
+/// The names of files, each of which is kept once.
 static INTERNED: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
 
 /// Returns the name as one that lives as long as the host, as the ids of pipes do. `None` if too

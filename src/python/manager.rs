@@ -47,6 +47,7 @@ pub struct Manager {
     seen: BTreeMap<String, Stamp>,
 }
 
+/// The task of a file, and its slot.
 struct FileHandle {
     commands: mpsc::Sender<FileCommand>,
     slot: Arc<Mutex<Option<Arc<PythonSlot>>>>,

@@ -49,6 +49,7 @@ pub(super) struct PipeState<P> {
 
 impl<P: Pipe> PipeState<P> {
     pub(super) fn new(settings: EffectiveValves, pipe: Result<Arc<P>, String>) -> Self {
+        /// The number of pipes that were built, which numbers the next one.
         static GENERATIONS: AtomicU64 = AtomicU64::new(0);
         let serves = pipe.as_ref().ok().map(|pipe| pipe.serves());
         let filter = serves.and_then(FilterScope::from_serves).map(Arc::new);

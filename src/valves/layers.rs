@@ -22,6 +22,7 @@ pub struct ValveLayers {
     read_faults: Vec<ValveError>,
 }
 
+/// The values of one source.
 #[derive(Clone)]
 struct Layer {
     source: ValveSource,
@@ -98,6 +99,7 @@ pub type ValveSources = BTreeMap<String, ValveSource>;
 #[derive(Clone, Default)]
 pub struct Pins(Vec<Pin>);
 
+/// A valve that the environment sets for good.
 #[derive(Clone)]
 struct Pin {
     pipe: String,

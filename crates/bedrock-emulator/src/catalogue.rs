@@ -83,11 +83,13 @@ fn yes() -> bool {
     true
 }
 
+/// The models that the emulator has by default.
 static BUILT_IN: LazyLock<Catalogue> = LazyLock::new(|| {
     #[expect(clippy::expect_used, reason = "the file is compiled in, and a test reads it")]
     Catalogue::from_json(include_str!("../catalogue.json")).expect("catalogue.json is a catalogue")
 });
 
+/// All chat models of Bedrock.
 static ALL_CHAT_MODELS: LazyLock<Catalogue> = LazyLock::new(|| {
     #[expect(clippy::expect_used, reason = "the file is compiled in, and a test reads it")]
     Catalogue::from_json(include_str!("../every.json")).expect("every.json is a catalogue")

@@ -51,7 +51,9 @@ fn yes() -> bool {
     true
 }
 
+/// The time at which every deployment was created.
 const CREATED: &str = "2025-01-01T00:00:00Z";
+/// The time at which every deployment was changed.
 const UPDATED: &str = "2025-06-01T00:00:00.123456Z";
 
 impl Deployment {

@@ -57,6 +57,7 @@ pub(crate) struct RequestLog {
     changed: watch::Sender<()>,
 }
 
+/// A request, and how its answer ended.
 #[derive(Debug)]
 struct LoggedExchange {
     request: RecordedRequest,

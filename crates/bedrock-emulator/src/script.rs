@@ -30,6 +30,7 @@ pub struct Script {
     pub(crate) fault: Option<(usize, InjectedFault)>,
 }
 
+/// The reply of a script.
 #[derive(Clone, Debug)]
 pub(crate) enum ScriptedReply {
     Demo,
@@ -154,6 +155,7 @@ impl Script {
 #[derive(Debug, Default)]
 pub(crate) struct ScriptQueue(Vec<QueuedScript>);
 
+/// A script that waits for a request to this region and model.
 #[derive(Debug)]
 struct QueuedScript {
     region: String,

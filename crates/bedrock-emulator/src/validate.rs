@@ -25,8 +25,10 @@ use crate::exception::BedrockException;
 use schema::Shape;
 use serde_json::Value;
 
+/// A check of a request's body for a model.
 type Check = fn(&FoundationModel, &Value) -> Result<(), BedrockException>;
 
+/// The checks that every request passes, in the order in which the service makes them.
 const CHECKS: [Check; 27] = [
     family::check_supports_chat,
     turns::check_system_prompt,

@@ -50,6 +50,7 @@ pub enum DecodeError {
 
 /// Lengths of the frame and of its headers, and a checksum of the two.
 const PRELUDE: usize = 12;
+/// The size of a checksum, in bytes.
 const CHECKSUM: usize = 4;
 
 /// AWS sends at most 16 MiB in a frame; more is a broken length, not a long answer.

@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout};
 #[derive(Clone, Debug)]
 pub struct Identity(Arc<CredentialsCache>);
 
+/// Credentials, which are fetched again before they expire.
 #[derive(Debug)]
 struct CredentialsCache {
     source: CredentialsSource,
@@ -29,6 +30,7 @@ struct CredentialsCache {
     fetching: tokio::sync::Mutex<()>,
 }
 
+/// The SDK's provider of credentials, or of a token.
 #[derive(Debug)]
 enum CredentialsSource {
     Credentials(SharedCredentialsProvider),
@@ -36,6 +38,7 @@ enum CredentialsSource {
     None,
 }
 
+/// The credentials, and the state of their refresh.
 #[derive(Debug, Default)]
 struct CachedCredentials {
     key: Option<Arc<AuthKey>>,
@@ -58,6 +61,7 @@ pub(crate) struct AuthKey {
     expires_at: Option<SystemTime>,
 }
 
+/// The material that authenticates a request.
 #[derive(Debug)]
 pub(crate) enum AuthMaterial {
     /// A header, as it is.
@@ -66,6 +70,7 @@ pub(crate) enum AuthMaterial {
     SigV4(Signer),
 }
 
+/// Credentials or a token, as the SDK provides them.
 #[derive(Debug)]
 enum Secret {
     Credentials(Credentials),

@@ -69,7 +69,9 @@ pub struct Attempt {
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// The header that tells the service the number of the attempt.
 const ATTEMPT: HeaderName = HeaderName::from_static("amz-sdk-request");
+/// The header that tells the service which attempts belong together.
 const INVOCATION: HeaderName = HeaderName::from_static("amz-sdk-invocation-id");
 
 impl Request<'_> {

@@ -24,7 +24,9 @@ use url::Url;
 
 /// The name of the service in both of Bedrock's APIs.
 const SERVICE: &str = "bedrock";
+/// The name of the signature's algorithm.
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+/// The header of the time of the signature.
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const SESSION_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 

@@ -17,6 +17,7 @@ pub enum AllowedHosts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPattern(Pattern);
 
+/// A host, or all subdomains of a domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pattern {
     Exact(Host),
@@ -29,6 +30,7 @@ enum Pattern {
 #[error(
     "`{0}` is not a host: write it like example.com or *.example.com, without https:// and port"
 )]
+/// The error of a text that is no pattern of hosts.
 pub struct HostPatternError(String);
 
 impl AllowedHosts {

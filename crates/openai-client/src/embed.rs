@@ -7,6 +7,7 @@ use pipe_sdk::{EmbedCall, Embeddings};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+/// The body of a response to `POST /embeddings`.
 #[derive(Deserialize)]
 struct EmbeddingsResponse {
     data: Vec<EmbeddingItem>,
@@ -14,12 +15,14 @@ struct EmbeddingsResponse {
     usage: Value,
 }
 
+/// A vector, and the index of its text.
 #[derive(Deserialize)]
 struct EmbeddingItem {
     index: Option<usize>,
     embedding: Vector,
 }
 
+/// A vector in either encoding.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Vector {
@@ -31,6 +34,7 @@ enum Vector {
 const BATCH_SIZE: usize = 256;
 const MAX_CONCURRENT_BATCHES: usize = 4;
 
+/// The error of a response without valid vectors.
 const INVALID_VECTORS: OpenAiError = OpenAiError::InvalidResponse("its vectors are none");
 
 impl Server {

@@ -46,6 +46,7 @@ pub enum OpenAiError {
     Incomplete,
 }
 
+/// The time after which a request that found no free connection may be sent again.
 const CONCURRENCY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl OpenAiError {

@@ -12,6 +12,7 @@ pub(crate) struct ReasoningAssembler {
     emitted: usize,
 }
 
+/// A block of reasoning.
 #[derive(Debug)]
 struct Block {
     index: u64,
@@ -19,6 +20,7 @@ struct Block {
     content: BlockContent,
 }
 
+/// The content of a block of reasoning.
 #[derive(Debug)]
 enum BlockContent {
     Text { text: String, signature: String },

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering::Relaxed;
 
+/// The body of a response to `POST /rerank`, in the forms of several servers.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum RerankResponse {
@@ -19,6 +20,7 @@ enum RerankResponse {
     List(Vec<RankedDocument>),
 }
 
+/// A document's index and score.
 #[derive(Deserialize)]
 struct RankedDocument {
     index: usize,

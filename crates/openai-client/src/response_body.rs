@@ -16,6 +16,7 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct ResponseBody(IdleTimeout<DataFrames>);
 
+/// The frames of a response's body that carry data.
 #[derive(Debug)]
 struct DataFrames(reqwest::Body);
 

@@ -71,8 +71,11 @@ const MIN_SECRET_LENGTH: usize = 6;
 const MAX_QUIRKS_PER_CHAT: usize = 8;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// The value of `Accept` for streams: some servers answer in JSON anyway.
 const SSE_OR_JSON: HeaderValue = HeaderValue::from_static("text/event-stream, application/json");
+/// The header of the key at Azure.
 const AZURE_KEY: HeaderName = HeaderName::from_static("api-key");
+/// The header of the trace context.
 const TRACE: HeaderName = HeaderName::from_static(TraceContext::HEADER);
 const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
 

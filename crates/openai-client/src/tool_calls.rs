@@ -16,6 +16,7 @@ pub(crate) struct ToolCallAssembler {
     emitted: usize,
 }
 
+/// A tool call whose pieces are still arriving.
 #[derive(Debug)]
 struct PartialCall {
     /// The number that the server gave it.

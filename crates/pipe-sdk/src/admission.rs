@@ -19,6 +19,7 @@ pub struct Admission {
     state: Mutex<State>,
 }
 
+/// The admitted models, and the amounts that were taken for them.
 #[derive(Default)]
 struct State {
     /// The models that filters have admitted, with the kind of request.

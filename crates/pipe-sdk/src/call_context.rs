@@ -43,6 +43,7 @@ pub struct CallerId(u64);
 impl CallerId {
     /// Returns the number of the caller with this name. It differs after each start of the host.
     pub fn from_name(name: &impl Hash) -> Self {
+        /// The random keys of the hash that numbers callers.
         static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         Self(KEYS.hash_one(name))
     }

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub struct LearnedQuirks<Q>(Mutex<HashMap<String, Vec<LearnedQuirk<Q>>>>);
 
+/// A quirk of a model, and the callers that met it.
 #[derive(Debug)]
 struct LearnedQuirk<Q> {
     quirk: Q,
@@ -49,6 +50,7 @@ const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The largest number of quirks of a model, and of models.
 const MAX_QUIRKS: usize = 32;
+/// The largest number of models whose quirks are kept.
 const MAX_MODELS: usize = 1000;
 
 impl<Q> Default for LearnedQuirks<Q> {

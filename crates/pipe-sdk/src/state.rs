@@ -20,6 +20,7 @@ use tokio::task::spawn_blocking;
 #[derive(Clone, Debug, Default)]
 pub struct StateFolder(Option<Arc<Folder>>);
 
+/// The folder of the files that a pipe keeps.
 #[derive(Debug)]
 struct Folder {
     path: PathBuf,

@@ -44,6 +44,7 @@ struct BreakerRules {
     max_open_duration: Duration,
 }
 
+/// The phase of the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BreakerPhase {
     /// All calls go through.

@@ -9,6 +9,7 @@ pub(crate) struct RetryBudget {
     percent: u32,
 }
 
+/// The price of a retry. Each call adds `percent` to the budget.
 const RETRY_COST: u32 = 100;
 
 /// The capacity: ten retries in a row after a quiet time.

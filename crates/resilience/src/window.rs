@@ -14,6 +14,7 @@ pub(crate) struct Window {
     max_per_caller: usize,
 }
 
+/// The outcome of one call.
 #[derive(Clone, Copy, Debug)]
 struct CallOutcome {
     at: Instant,

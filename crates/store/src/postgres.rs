@@ -56,6 +56,7 @@ type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 #[derive(Clone)]
 pub(crate) struct Postgres(Arc<Inner>);
 
+/// The connections to one database.
 struct Inner {
     address: Address,
     requests: SharedConnection,

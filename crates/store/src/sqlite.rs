@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 /// The maximum number of queued jobs; further callers wait.
 const MAX_QUEUED_JOBS: usize = 1024;
 
+/// Work for the thread that owns the database.
 type Job = Box<dyn FnOnce(&mut Database) + Send>;
 
 /// The embedded engine. Clones share the thread.

@@ -48,6 +48,7 @@ pub struct Store {
     _cleanup: Mutex<JoinSet<()>>,
 }
 
+/// The database behind the store.
 enum Engine {
     Sqlite(Sqlite),
     Postgres(Postgres),

@@ -24,6 +24,7 @@ pub fn restore_calls(chunks: ChunkStream, tools: SentTools) -> ChunkStream {
     }))
 }
 
+/// The calls of one answer.
 struct Restored {
     tools: SentTools,
     /// The calls whose arguments are collected: pieces of several calls may come by turns.
@@ -31,6 +32,7 @@ struct Restored {
     ready: VecDeque<Chunk>,
 }
 
+/// A call whose arguments are not complete yet.
 struct CollectedCall {
     index: usize,
     shape: ArgumentShape,

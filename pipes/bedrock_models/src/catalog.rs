@@ -47,6 +47,7 @@ pub struct ModelCatalog {
     refresh: Mutex<Option<Task>>,
 }
 
+/// The state that the catalog shares with its refresh task.
 struct Shared {
     clients: Arc<Clients>,
     valves: BedrockValves,

@@ -16,6 +16,7 @@ pub struct Clients {
     max_attempts: u32,
 }
 
+/// A region, and the client of its control plane.
 struct Region {
     name: Arc<str>,
     control: OnceCell<control::Client>,

@@ -14,7 +14,9 @@ use http_client::MetadataAddressError;
 use pipe_sdk::{PipeError, is_context_overflow};
 use std::{error::Error, time::Duration};
 
+/// The time after which a client may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// The time in which an imported model is loaded.
 const RETRY_AFTER_LOADING: Duration = Duration::from_secs(20);
 
 /// Converts an error of the SDK.

@@ -276,6 +276,7 @@ impl BedrockModels {
 
 /// Returns whether an id has the form of those of an account's own models, or is an ARN.
 fn is_account_id(id: &str) -> bool {
+    /// The beginnings of ids that name no foundation model.
     const PREFIXES: [&str; 7] =
         ["arn:", "app/", "imported/", "provisioned/", "custom/", "marketplace/", "router/"];
     PREFIXES.iter().any(|prefix| id.starts_with(prefix))

@@ -35,6 +35,7 @@ pub(crate) struct Backend {
     busy_until: Mutex<Option<Instant>>,
 }
 
+/// The model or server that a backend calls.
 #[derive(Debug)]
 enum Target {
     /// A model of this host.

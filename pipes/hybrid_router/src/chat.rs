@@ -31,9 +31,12 @@ struct RaceWinner<'a> {
     reason: Option<&'static str>,
 }
 
+/// The started answer of a backend, or its error.
 type Outcome<'a> = Result<RaceWinner<'a>, BackendError>;
 
+/// The reason that is shown when the cloud answers in place of the local model.
 const LOCAL_FAILED: &str = "the local model did not answer";
+/// The reason that is shown when the cloud begins to answer first.
 const LOCAL_SLOW: &str = "the local model is slow";
 
 impl HybridRouter {

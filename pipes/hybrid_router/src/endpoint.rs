@@ -28,6 +28,7 @@ pub(crate) struct Endpoint {
     listed_model: Mutex<Option<String>>,
 }
 
+/// The API of a local server: OpenAI's, or Ollama's `/api/generate`.
 #[derive(Debug)]
 enum Api {
     OpenAi(Server),

@@ -34,8 +34,11 @@ use std::sync::Arc;
 /// The id of the pipe.
 const PIPE: &str = "hybrid_router";
 
+/// The id of the model that chooses between local and cloud.
 const SMART: &str = "hybrid-smart";
+/// The id of the local model.
 const LOCAL: &str = "hybrid-local";
+/// The id of the cloud model.
 const CLOUD: &str = "hybrid-cloud";
 
 /// The full id under which a local server answers.

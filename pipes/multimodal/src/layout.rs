@@ -28,6 +28,7 @@ pub(crate) struct Layout {
     usage: Option<Usage>,
 }
 
+/// The place of one model's answer.
 struct Slot {
     block: Block,
     /// The chunks that wait to be shown.

@@ -31,6 +31,7 @@ pub(crate) struct ModelCatalog {
     refresh: Mutex<Option<Task>>,
 }
 
+/// The state that the catalog shares with its refresh task.
 struct Shared {
     upstreams: Arc<Upstreams>,
     builtin_tools: bool,

@@ -4,6 +4,7 @@ use crate::{PIPE, valves::UpstreamConfig};
 use pipe_sdk::{Call, Charge, PipeError, Result, User, Window};
 use std::time::Duration;
 
+/// The period in which requests are counted.
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// Counts a chat against the limit of its user at this upstream, or refuses it.

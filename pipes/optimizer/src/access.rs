@@ -7,6 +7,7 @@ use pipe_sdk::{CallContext, PipeError, Result};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AccessRules(Vec<AccessRule>);
 
+/// The approaches that some callers may use.
 #[derive(Clone, Debug)]
 struct AccessRule {
     subject: Subject,
@@ -14,6 +15,7 @@ struct AccessRule {
     approaches: Option<Vec<Approach>>,
 }
 
+/// The callers of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Subject {
     Everyone,

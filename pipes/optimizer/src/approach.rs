@@ -215,6 +215,7 @@ const UNAVAILABLE: [(&str, &str); 7] = [
     ("optillm", "name an approach, as in `moa-<model>`"),
 ];
 
+/// The reason why approaches that need token probabilities are not offered.
 const LOGITS: &str = "it needs the probabilities of all tokens, which no API sends: `self_consistency` samples and votes";
 
 /// Parses a word before a model's name, in capitals or not.

@@ -22,6 +22,7 @@ use std::{
 #[derive(Clone)]
 pub(crate) struct Pseudonymizer(Arc<Inner>);
 
+/// The detector, and the pseudonyms of one request.
 struct Inner {
     detector: Detector,
     pseudonyms: Mutex<Pseudonyms>,

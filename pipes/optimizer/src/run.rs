@@ -161,6 +161,7 @@ struct OptimizerStream {
     progress: mpsc::Receiver<Chunk>,
 }
 
+/// The state of an optimized answer.
 enum State {
     Working(BoxFuture<'static, Result<FinalStage>>),
     Ready(Option<Result<FinalStage>>),

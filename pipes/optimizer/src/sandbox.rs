@@ -44,7 +44,9 @@ const MAX_ERROR_BYTES: usize = 2000;
 /// The status by which the bootstrap tells that it could not close the sandbox.
 const NOT_ISOLATED: i32 = 97;
 
+/// The Python that limits itself and then runs the program.
 const BOOTSTRAP: &str = include_str!("sandbox/bootstrap.py");
+/// The program that tests the sandbox.
 const SELF_TEST: &str = include_str!("sandbox/self_test.py");
 
 /// What is needed to run programs.

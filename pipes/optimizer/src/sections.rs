@@ -15,6 +15,7 @@ pub(crate) struct SectionParser {
     thoughts: String,
 }
 
+/// The section that the text has reached.
 #[derive(Debug, Default, PartialEq, Eq)]
 enum State {
     /// It is not known yet whether there are sections.
@@ -28,8 +29,11 @@ enum State {
     Plain,
 }
 
+/// The tag that begins the answer.
 const OPEN: &str = "<output>";
+/// The tag that ends the answer.
 const CLOSE: &str = "</output>";
+/// The tags of all sections.
 const TAGS: [&str; 6] = ["<thinking>", "</thinking>", "<reflection>", "</reflection>", OPEN, CLOSE];
 
 /// The longest text before the first section.

@@ -32,6 +32,7 @@ const TRIAL_USES: u32 = 5;
 
 /// The smallest share of successes with which a strategy is used, and with which it is kept.
 const MIN_USED: f64 = 0.4;
+/// The smallest share of successes with which a strategy is kept.
 const MIN_KEPT: f64 = 0.3;
 
 /// A way to work on a kind of question.

@@ -2,7 +2,9 @@
 
 use pipe_sdk::{Content, Message, Part, Role};
 
+/// The tag before the name of an approach in a message.
 const OPEN: &str = "<optillm_approach>";
+/// The tag after the name of an approach.
 const CLOSE: &str = "</optillm_approach>";
 
 /// Removes all tags from the turns of operators and people, and returns the name in the last one.

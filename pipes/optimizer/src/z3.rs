@@ -158,6 +158,7 @@ fn check_script(script: &str) -> Result<String, String> {
 
 /// Returns the top-level lists of a script, without comments.
 fn split_commands(script: &str) -> Result<Vec<String>, String> {
+    /// The place of a character in a script.
     #[derive(PartialEq)]
     enum LexerState {
         Code,

@@ -143,6 +143,7 @@ fn window_key(name: &str, quota: &Quota) -> String {
 }
 
 fn parse_exception(entry: &str) -> Result<(LimitScope, Vec<Quota>), String> {
+    /// Examples of rules, for error messages.
     const FORM: &str = "must be like `role admin: none`, `role guest: nobody`, `user ann@example.com: $5/day`, `key ci: 100 requests/hour`, `model *opus*: 5 requests/hour` or `everybody: 1000 requests/minute`";
     // Model ids contain colons, so the last colon before a space separates the quotas.
     let (scope, quotas) = entry.rsplit_once(": ").ok_or(FORM)?;

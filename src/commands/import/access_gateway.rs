@@ -4,6 +4,7 @@
 use super::Imported;
 use std::collections::BTreeMap;
 
+/// The pipe whose valves are set.
 const PIPE: &str = "bedrock_models";
 
 /// Variables that mean the same here as there.

@@ -4,12 +4,14 @@ use super::Imported;
 use std::collections::BTreeMap;
 use url::Url;
 
+/// The pipe whose valves are set.
 const PIPE: &str = "openai_proxy";
 
 /// The servers that were found, by name.
 #[derive(Debug, Default)]
 pub struct Upstreams(BTreeMap<String, Upstream>);
 
+/// An OpenAI-compatible server of an imported configuration.
 #[derive(Debug, Default)]
 struct Upstream {
     address: String,

@@ -12,6 +12,7 @@ pub struct TextInput {
     text: String,
 }
 
+/// The place in the JSON of a call's arguments.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum State {
     /// Before the text.

@@ -13,6 +13,7 @@ const MAX_CHARS: usize = 200;
 /// is bounded: beyond it the status's own phrase is used.
 const MAX_PHRASES: usize = 4096;
 
+/// The reason phrases, each of which is kept once.
 static PHRASES: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
 
 /// Returns the message as one line that a status line can hold.

@@ -41,6 +41,7 @@ pub struct Request {
     stream: Option<bool>,
 }
 
+/// A tool of the request.
 #[derive(Deserialize)]
 struct ToolDefinition {
     #[serde(rename = "type")]
@@ -66,6 +67,7 @@ pub struct ConvertedRequest {
     pub notes: Vec<String>,
 }
 
+/// The field `tool_choice`.
 #[derive(Deserialize)]
 struct ToolChoice {
     #[serde(default, rename = "type")]
@@ -75,6 +77,7 @@ struct ToolChoice {
     disable_parallel_tool_use: Option<bool>,
 }
 
+/// The type of a tool choice.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum ToolChoiceKind {
@@ -85,17 +88,20 @@ enum ToolChoiceKind {
     None,
 }
 
+/// The field `metadata`.
 #[derive(Deserialize)]
 struct Metadata {
     user_id: Option<String>,
 }
 
+/// The field `output_config`.
 #[derive(Default, Deserialize)]
 struct OutputConfig {
     effort: Option<Value>,
     format: Option<OutputFormat>,
 }
 
+/// The format of an answer in JSON.
 #[derive(Deserialize)]
 struct OutputFormat {
     schema: Option<Value>,

@@ -55,6 +55,7 @@ pub static CHAT: Shape = Object(
     &[("", "model"), ("", "messages")],
 );
 
+/// A message of a chat.
 static MESSAGE: Shape = Object(
     &[
         ("role", &Text),
@@ -74,6 +75,7 @@ static MESSAGE: Shape = Object(
     &[("", "role")],
 );
 
+/// A tool call.
 static CALL: Shape = Object(
     &[
         ("id", &Text),
@@ -89,6 +91,7 @@ static CALL: Shape = Object(
 const FUNCTION_CALL: Shape =
     Object(&[("name", &Text), ("arguments", &AnyOf(&[Text, OBJECT]))], &[("", "name")]);
 
+/// A part of a message.
 static PART: Shape = Object(
     &[
         ("type", &Kind(&["text", "image_url", "file", "input_audio", "video_url", "refusal"])),
@@ -123,8 +126,10 @@ static PART: Shape = Object(
     ],
 );
 
+/// The address of an image, alone or in an object.
 const LINK: Shape = AnyOf(&[Text, Object(&[("url", &Text), ("detail", &Text)], &[("", "url")])]);
 
+/// A file.
 const FILE: Shape = Object(
     &[
         ("file_data", &Text),
@@ -140,6 +145,7 @@ const FILE: Shape = Object(
     &[],
 );
 
+/// The source of an image or a document, as Anthropic writes it.
 const SOURCE: Shape = Object(
     &[
         ("type", &Kind(&["base64", "url", "text"])),
@@ -150,6 +156,7 @@ const SOURCE: Shape = Object(
     &[("base64", "data"), ("url", "url"), ("text", "data")],
 );
 
+/// A tool.
 static TOOL: Shape = Object(
     &[
         ("type", &Text),

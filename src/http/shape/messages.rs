@@ -33,14 +33,17 @@ pub static REQUEST: Shape = Object(
     &[("", "model"), ("", "messages")],
 );
 
+/// A message of the conversation.
 static TURN: Shape =
     Object(&[("role", &Text), ("content", &CONTENT)], &[("", "role"), ("", "content")]);
 
+/// The content of a message.
 static CONTENT: Shape = AnyOf(&[Text, List("blocks", &BLOCK)]);
 
 /// Blocks of the server's tools have an object there.
 static WITHIN: Shape = AnyOf(&[Text, OBJECT, List("blocks", &BLOCK)]);
 
+/// A content block.
 static BLOCK: Shape = Object(
     &[
         (
@@ -113,6 +116,7 @@ static SOURCE: Shape = AnyOf(&[
     ),
 ]);
 
+/// A tool.
 static TOOL: Shape = Object(
     &[
         ("type", &Text),
@@ -125,6 +129,7 @@ static TOOL: Shape = Object(
     &[],
 );
 
+/// The tool choice.
 static CHOICE: Shape = Object(
     &[
         ("type", &Word(&["auto", "any", "tool", "none"])),
@@ -134,6 +139,7 @@ static CHOICE: Shape = Object(
     &[("tool", "name")],
 );
 
+/// The settings of extended thinking.
 static THINKING: Shape = Object(
     &[
         ("type", &Word(&["enabled", "disabled", "adaptive"])),
@@ -143,11 +149,14 @@ static THINKING: Shape = Object(
     &[("", "type"), ("enabled", "budget_tokens")],
 );
 
+/// The effort.
 const EFFORT: Shape = Word(&["low", "medium", "high", "xhigh", "max"]);
 
+/// A cache breakpoint.
 const CACHE: Shape =
     Object(&[("type", &Word(&["ephemeral"])), ("ttl", &Word(&["5m", "1h"]))], &[("", "type")]);
 
+/// The format of an answer in JSON.
 const FORMAT: Shape = Object(
     &[("type", &Word(&["json_schema"])), ("schema", &OBJECT)],
     &[("", "type"), ("", "schema")],

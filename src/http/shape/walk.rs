@@ -52,6 +52,7 @@ struct Progress {
     violation: Option<SchemaViolation>,
 }
 
+/// A step of the path to a field.
 enum Step {
     Field(Cow<'static, str>),
     Item(usize),

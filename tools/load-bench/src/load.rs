@@ -59,6 +59,7 @@ pub struct LoadResult {
     pub totals: Vec<u64>,
 }
 
+/// The load of one run, and its result.
 struct Load {
     options: LoadOptions,
     started: RefCell<u64>,

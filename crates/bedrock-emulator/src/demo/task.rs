@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+/// The beginning of Open WebUI's prompts for titles, tags and follow-up questions.
 const TASK: &str = "### Task:";
 
 /// Returns the JSON for a background task, if the prompt is one.

@@ -79,7 +79,9 @@ fn titan_response(vector: &[f64], text: &str) -> Value {
 
 /// Answers a request of Cohere Embed, whose vectors have one of these sizes.
 fn cohere(body: &Value, sizes: &[u64]) -> Result<Value, BedrockException> {
+    /// The fields of the first models.
     const FIELDS: [&str; 4] = ["texts", "input_type", "truncate", "embedding_types"];
+    /// The fields of the models whose vectors have several sizes.
     const NEWER: [&str; 6] =
         ["texts", "input_type", "truncate", "embedding_types", "output_dimension", "max_tokens"];
     let is_newer = sizes.len() > 1;
@@ -123,6 +125,7 @@ fn check_length(texts: &[String]) -> Result<(), BedrockException> {
 
 /// Answers a request of Nova Multimodal Embeddings.
 fn nova(body: &Value) -> Result<Value, BedrockException> {
+    /// The values of `embeddingPurpose`.
     const PURPOSES: [&str; 9] = [
         "GENERIC_INDEX",
         "GENERIC_RETRIEVAL",

@@ -96,6 +96,7 @@ fn parse_size(config: &Value, is_nova: bool) -> Result<(u32, u32), BedrockExcept
 
 /// Answers a request of a model of Stability AI.
 fn stability(id: &str, body: &Value) -> Result<Value, BedrockException> {
+    /// The values of `aspect_ratio`.
     const RATIOS: [&str; 9] = ["16:9", "1:1", "21:9", "2:3", "3:2", "4:5", "5:4", "9:16", "9:21"];
     let common = ["prompt", "mode", "aspect_ratio", "negative_prompt", "seed", "output_format"];
     let from_words = id.contains("-core");

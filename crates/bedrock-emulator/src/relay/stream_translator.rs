@@ -14,6 +14,7 @@ pub(super) struct StreamTranslator {
     usage: TokenUsage,
 }
 
+/// The content block that is being written: its kind, and the number of its tool call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum OpenBlock {
     Text,

@@ -7,6 +7,7 @@ use crate::catalogue::FoundationModel;
 use crate::exception::BedrockException;
 use serde_json::Value;
 
+/// The largest number of cache points in a request.
 const MAX_POINTS: usize = 4;
 
 /// Checks the number and positions of cache points.

@@ -8,6 +8,7 @@ use crate::catalogue::FoundationModel;
 use crate::exception::BedrockException;
 use serde_json::Value;
 
+/// The content blocks that hold media.
 const KINDS: [&str; 4] = ["image", "document", "video", "audio"];
 
 /// Checks that the model accepts every medium in its position.

@@ -16,9 +16,11 @@ pub(super) enum Shape {
     ApplyGuardrail,
 }
 
+/// The operations whose bodies have a schema.
 const SHAPES: [Shape; 4] =
     [Shape::Converse, Shape::ConverseStream, Shape::CountTokens, Shape::ApplyGuardrail];
 
+/// The validator of each of them.
 #[expect(clippy::expect_used, reason = "the file is compiled in, and every test reads it")]
 static VALIDATORS: LazyLock<[Validator; 4]> = LazyLock::new(|| {
     let schema: Value = serde_json::from_str(include_str!("../../schema/runtime.json"))

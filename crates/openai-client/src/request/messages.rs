@@ -23,6 +23,7 @@ pub(super) struct RequestMessage<'a> {
     rest: ExtraFields<'a>,
 }
 
+/// The content of a message.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum RequestContent<'a> {
@@ -31,6 +32,7 @@ enum RequestContent<'a> {
     None,
 }
 
+/// A tool call in a message of the assistant.
 #[derive(Serialize)]
 struct RequestToolCall<'a> {
     id: Cow<'a, str>,
@@ -38,6 +40,7 @@ struct RequestToolCall<'a> {
     function: Function<'a>,
 }
 
+/// The name and the arguments of a call.
 #[derive(Serialize)]
 struct Function<'a> {
     name: Cow<'a, str>,
@@ -87,6 +90,7 @@ pub(super) fn write_messages<'a>(
     writer.done
 }
 
+/// Writes the messages of a chat in a form that the server accepts.
 struct MessageWriter<'a> {
     vendor: Vendor,
     quirks: Quirks,

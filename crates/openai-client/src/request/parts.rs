@@ -28,6 +28,7 @@ pub(super) enum RequestPart<'a> {
     Other(ExtraFields<'a>),
 }
 
+/// The field `image_url` of a part.
 #[derive(Serialize)]
 pub(super) struct Image<'a> {
     url: Cow<'a, str>,
@@ -35,6 +36,7 @@ pub(super) struct Image<'a> {
     detail: Option<&'a Value>,
 }
 
+/// The field `file` of a part.
 #[derive(Serialize)]
 pub(super) struct File<'a> {
     filename: Cow<'a, str>,

@@ -42,6 +42,7 @@ pub(super) enum RequestTool<'a> {
     },
 }
 
+/// A function that the model may call.
 #[derive(Serialize)]
 pub(super) struct RequestFunction<'a> {
     name: Cow<'a, str>,

@@ -22,6 +22,7 @@ pub(super) fn deserialize_tool_kind<'de, D: Deserializer<'de>>(
     Ok(Option::deserialize(deserializer)?.unwrap_or_else(super::function))
 }
 
+/// A number, or a text that is one.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Number {
@@ -62,6 +63,7 @@ pub(super) fn deserialize_u64<'de, D: Deserializer<'de>>(
 pub(super) fn deserialize_texts<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<String>, D::Error> {
+    /// A text, or a list of texts.
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Texts {
@@ -109,6 +111,7 @@ pub(super) struct Call {
     custom: Option<CustomCall>,
 }
 
+/// A call of a custom tool, whose input is a text.
 #[derive(Deserialize)]
 struct CustomCall {
     name: String,
@@ -144,6 +147,7 @@ impl<'de> Deserialize<'de> for Content {
     }
 }
 
+/// Deserializes the content of a message.
 struct ContentVisitor;
 
 impl<'de> Visitor<'de> for ContentVisitor {

@@ -53,6 +53,7 @@ impl ChunkStream {
     }
 }
 
+/// Ends a stream of chunks at the first stop sequence.
 struct Cutter {
     sequences: Vec<String>,
     /// The end of the text so far, if a stop sequence may begin with it.

@@ -13,12 +13,17 @@ use futures_util::future::BoxFuture;
 use std::time::Duration;
 use tokio_postgres::{Row, types::Type};
 
+/// Reserves amounts of limits, or returns the limit that is used up.
 const RESERVE: &str = "SELECT refused, used, held, wait \
      FROM pipewright.limit_reserve($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+/// Books amounts that were used.
 const BOOK: &str = "SELECT pipewright.limit_book_all($1, $2, $3)";
+/// Deletes the reservations of requests.
 const RELEASE: &str = "DELETE FROM pipewright.limit_reservation WHERE holder = ANY ($1)";
+/// Sums up what was used of a limit in a period.
 const USED: &str = "SELECT CAST(COALESCE(sum(amount), 0) AS BIGINT) FROM pipewright.limit_hit WHERE key = $1 \
      AND at > floor(extract(epoch FROM clock_timestamp()) * 1000)::BIGINT - $2";
+/// Deletes what no limit counts any more.
 const DELETE_EXPIRED: &str =
     "SELECT pipewright.limit_sweep() + pipewright.limit_sweep_reservations()";
 

@@ -18,6 +18,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 const MIN_RETRY_DELAY: Duration = Duration::from_millis(250);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
 
+/// Selects the version of each pipe's saved valves.
 const VERSIONS: &str = "SELECT pipe, version FROM pipewright.saved_valves";
 
 /// A change of saved valves, or of the connection to them.
@@ -33,6 +34,7 @@ pub enum WatchEvent {
     Changed(String),
 }
 
+/// Follows the saved valves, which other replicas may change.
 struct Watcher {
     database: Postgres,
     connection: Option<Connection>,

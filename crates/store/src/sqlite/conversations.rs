@@ -15,6 +15,7 @@ use std::{
 const LOAD: &str = "SELECT owner, id, version, turns, bytes, created, updated, expires, content, encrypted \
      FROM conversation WHERE owner = ?1 AND id = ?2 AND expires > ?3";
 
+/// Selects the version of a conversation.
 const VERSION: &str =
     "SELECT version FROM conversation WHERE owner = ?1 AND id = ?2 AND expires > ?3";
 

@@ -9,10 +9,12 @@ use futures_util::future::BoxFuture;
 use rusqlite::{Connection, TransactionBehavior, params};
 use std::sync::Arc;
 
+/// Inserts the usage of one request.
 const ROW: &str = "INSERT INTO usage (at, user_id, key_label, model, pipe, via, side, task, kind, status, \
      prompt, cached, cache_creation, completion, reasoning, cost) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 
+/// Adds usage to the sums of a day.
 const DAILY: &str = "INSERT INTO usage_daily (day, user_id, key_label, model, pipe, side, task, kind, \
      requests, errors, cancelled, prompt, cached, cache_creation, completion, reasoning, cost, unpriced) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) \
@@ -21,6 +23,7 @@ const DAILY: &str = "INSERT INTO usage_daily (day, user_id, key_label, model, pi
      cache_creation = cache_creation + excluded.cache_creation, completion = completion + excluded.completion, \
      reasoning = reasoning + excluded.reasoning, cost = cost + excluded.cost, unpriced = unpriced + excluded.unpriced";
 
+/// Saves the name of a user.
 const NAME: &str = "INSERT INTO usage_user (user_id, name) VALUES (?1, ?2) \
      ON CONFLICT DO UPDATE SET name = excluded.name WHERE name <> excluded.name";
 

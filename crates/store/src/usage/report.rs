@@ -122,6 +122,7 @@ pub(crate) struct Sql {
     pub parameters: Vec<Parameter>,
 }
 
+/// A parameter of a statement.
 #[derive(Clone, Debug)]
 pub(crate) enum Parameter {
     Number(i64),
@@ -141,6 +142,7 @@ impl Sql {
     }
 }
 
+/// The columns that a report sums up.
 const SUMS: [&str; 10] = [
     "requests",
     "errors",

@@ -45,8 +45,10 @@ pub fn repair_limits(schema: &mut Map<String, Value>) -> bool {
             schema.insert(flag.into(), bound);
         }
     }
+    /// The keywords whose value is a number.
     const NUMBERS: [&str; 5] =
         ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"];
+    /// The keywords whose value is a number of items.
     const COUNTS: [&str; 8] = [
         "minLength",
         "maxLength",

@@ -13,7 +13,9 @@ pub struct AccessPolicy {
     denied: Vec<String>,
 }
 
+/// The reason why a model of the valve *Denied models* is refused.
 const DENIED: &str = "the valve Denied models keeps it from being used";
+/// The reason why a model beside those of the valve *Allowed models* is refused.
 const NOT_ALLOWED: &str = "the valve Allowed models does not name it";
 
 impl AccessPolicy {

@@ -6,6 +6,7 @@ use bedrock_runtime::{SendError, ServiceError};
 use pipe_sdk::PipeError;
 use std::time::Duration;
 
+/// The time after which a client may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The reason why a list call failed, and the remedy.
@@ -18,6 +19,7 @@ pub struct ListError {
     kind: ListErrorKind,
 }
 
+/// The kind of a list error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ListErrorKind {
     Credentials,

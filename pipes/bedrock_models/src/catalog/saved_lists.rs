@@ -50,6 +50,7 @@ struct SavedLists {
     regions: Vec<SavedRegion>,
 }
 
+/// The name of the file.
 const NAME: &str = "model-lists.json";
 const FORMAT_VERSION: u32 = 1;
 

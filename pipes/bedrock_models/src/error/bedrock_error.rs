@@ -33,6 +33,7 @@ pub enum BedrockError {
     EmptyAnswer(String),
 }
 
+/// The time after which a client may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl BedrockError {

@@ -37,8 +37,11 @@ pub(super) const UNKNOWN: Family = Family {
     textual_tool_calls: false,
     web_grounding: false,
 };
+/// Models of unknown families that accept `toolChoice`.
 const WITH_TOOL_CHOICE: Family = Family { tool_choice: true, ..UNKNOWN };
+/// Models that accept no tools.
 const WITHOUT_TOOLS: Family = Family { tools: ToolSupport::Unsupported, ..UNKNOWN };
+/// Models that accept neither a system prompt nor tools.
 const WITHOUT_SYSTEM_PROMPT: Family = Family { system_prompt: false, ..WITHOUT_TOOLS };
 const LLAMA: Family = Family { tools: ToolSupport::NotStreamed, prefill: true, ..UNKNOWN };
 
@@ -55,7 +58,9 @@ const NOVA: Family = Family {
     ..WITH_TOOL_CHOICE
 };
 
+/// The control of reasoning by a field `reasoning_effort`.
 const REASONING_EFFORT: ReasoningControl = ReasoningControl::Word("reasoning_effort");
+/// Models that accept `outputConfig` with a JSON Schema.
 const WITH_JSON_SCHEMA: Family = Family { json_schema: JsonSchemaSupport::Any, ..UNKNOWN };
 const QWEN: Family = Family { tool_choice: true, reasoning: REASONING_EFFORT, ..WITH_JSON_SCHEMA };
 const OPENAI: Family = Family {
@@ -102,6 +107,7 @@ const CLAUDE_4_7: Family = Family {
     ..CLAUDE_4_6
 };
 const CLAUDE_5: Family = Family { system_messages: true, ..CLAUDE_4_7 };
+/// Claude models that always reason.
 const CLAUDE_ALWAYS_REASONING: Family =
     Family { reasoning: ReasoningControl::Adaptive { always: true, xhigh: true }, ..CLAUDE_5 };
 const CLAUDE_WITHOUT_TOOL_CHOICE: Family = Family { tool_choice: false, ..CLAUDE_ALWAYS_REASONING };

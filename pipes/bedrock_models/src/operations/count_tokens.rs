@@ -15,6 +15,7 @@ use serde::Deserialize;
 /// An answer is one number.
 const MAX_RESPONSE_BYTES: usize = 64 << 10;
 
+/// The body of a response of `CountTokens`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct CountTokensResponse {

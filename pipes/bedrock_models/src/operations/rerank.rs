@@ -12,11 +12,13 @@ use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 
+/// The body of a response of `Rerank`.
 #[derive(Deserialize)]
 struct RerankResponse {
     results: Vec<RankedDocument>,
 }
 
+/// A document's index and score.
 #[derive(Deserialize)]
 struct RankedDocument {
     index: usize,

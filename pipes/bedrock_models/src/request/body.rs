@@ -327,8 +327,10 @@ pub enum Json<'a> {
 
 impl Serialize for Json<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        /// An empty object.
         #[derive(Serialize)]
         struct Empty {}
+        /// The schema of a tool without parameters.
         #[derive(Serialize)]
         struct EmptySchema {
             r#type: &'static str,

@@ -26,6 +26,7 @@ impl<'de> Deserialize<'de> for IgnoredValue {
     }
 }
 
+/// Deserializes any JSON, and refuses what the service cannot parse.
 struct Reader;
 
 impl<'de> Visitor<'de> for Reader {

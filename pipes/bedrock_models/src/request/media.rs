@@ -315,8 +315,11 @@ pub fn image_from_data_url(url: &str) -> Result<String, PartError> {
     Ok(base64.into_owned())
 }
 
+/// The rule for an image without data.
 const NO_DATA: &str = "send the picture as a data URL, as in data:image/png;base64,…";
+/// The rule for a file that is no image.
 const NO_IMAGE: &str = "the image must be a PNG, JPEG, GIF or WebP";
+/// The rule for a file that is no document.
 const NO_DOCUMENT: &str = "the file must be a PDF, CSV, DOC, DOCX, XLS, XLSX, HTML, TXT or Markdown, and its `filename` should say which";
 
 /// Returns a file in words, for a model that takes none.

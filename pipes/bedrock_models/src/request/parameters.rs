@@ -42,7 +42,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
+/// The rule for parameters that are no object.
 const RULE: &str = "the parameters of a tool must be a JSON Schema of the type `object`";
+/// The rule for parameters that the service cannot parse.
 const JSON_RULE: &str =
     "the parameters of a tool must be JSON without half characters or endless numbers";
 

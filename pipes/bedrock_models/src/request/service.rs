@@ -107,9 +107,13 @@ fn field_error(name: &str, rule: &str) -> PipeError {
     )
 }
 
+/// The values of a guardrail's trace.
 const TRACES: &[&str] = &["enabled", "disabled", "enabled_full"];
+/// The values of a guardrail's stream processing.
 const MODES: &[&str] = &["sync", "async"];
+/// The values of `latency`.
 const LATENCIES: &[&str] = &["standard", "optimized"];
+/// The service tiers.
 const TIERS: &[&str] = &["default", "flex", "priority", "reserved"];
 
 /// Returns the latency of `performanceConfig`.

@@ -24,6 +24,7 @@ struct CodeFenceStripper {
     held: String,
 }
 
+/// The place in an answer that may stand in a Markdown fence.
 #[derive(Debug, PartialEq)]
 enum FenceState {
     /// Nothing but blanks and the beginnings of a fence have come.

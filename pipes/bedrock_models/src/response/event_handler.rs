@@ -53,6 +53,7 @@ struct Block {
     kind: BlockKind,
 }
 
+/// The kind of an open content block.
 #[derive(Debug)]
 enum BlockKind {
     /// A tool call, and whether no argument has come yet.

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 #[derive(Debug, Default)]
 pub struct Aliases(Vec<Alias>);
 
+/// A name for a model id, or for another alias.
 #[derive(Debug)]
 struct Alias {
     /// It may hold `*`.

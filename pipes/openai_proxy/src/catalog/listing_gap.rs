@@ -26,6 +26,7 @@ pub(crate) enum ListingGap {
     Loading,
 }
 
+/// The time after which a client may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 impl ListingGap {

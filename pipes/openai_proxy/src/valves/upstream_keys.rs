@@ -12,6 +12,7 @@ use url::Url;
 #[derive(Default)]
 pub(crate) struct UpstreamKeys(Vec<UpstreamKey>);
 
+/// A key, and the upstream that it is sent to.
 struct UpstreamKey {
     /// The name of the upstream that it is for; `None` for all upstreams at the host.
     name: Option<String>,
@@ -20,6 +21,7 @@ struct UpstreamKey {
     key: String,
 }
 
+/// The rule for a line of the valve.
 const RULE: &str =
     "must be keys with their hosts, as in `api.groq.com=gsk_…, http://127.0.0.1:8000=…`";
 

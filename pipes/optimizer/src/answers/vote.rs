@@ -9,6 +9,7 @@ pub(crate) struct VoteTally {
     groups: Vec<VoteGroup>,
 }
 
+/// The texts whose final answers are the same.
 #[derive(Clone, Debug)]
 struct VoteGroup {
     value: AnswerValue,

@@ -74,6 +74,7 @@ fn plain(question: &Question) -> Outcome {
 
 /// Returns the program in a question that asks what comes of it.
 fn program_to_run(text: &str) -> Option<String> {
+    /// The words by which a request asks for the output of a program.
     const WORDS: [&str; 6] = ["run", "execute", "output", "outputs", "print", "result"];
     let program = code_block(text)?;
     let (before, _) = text.rsplit_once(program)?;

@@ -188,6 +188,7 @@ fn plain_queries(question: &Question) -> Option<Vec<String>> {
 
 /// Returns what lines such as "search for X" and "look up: X" name.
 fn find_queries(text: &str) -> Vec<String> {
+    /// The beginnings of requests that ask for a search in so many words.
     const BEGINNINGS: [&str; 7] = [
         "search the web for",
         "search for",

@@ -10,6 +10,7 @@ use serde_json::Value;
 /// The usual address.
 pub(super) const URL: &str = "https://api.search.brave.com";
 
+/// A client of Brave's search API.
 pub(super) struct Brave {
     pub base: Url,
     pub key: String,

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 /// The usual address.
 pub(super) const URL: &str = "https://api.tavily.com";
 
+/// A client of Tavily's search API.
 pub(super) struct Tavily {
     pub base: Url,
     pub key: String,

@@ -41,6 +41,7 @@ struct Arguments {
     protocol: Protocol,
 }
 
+/// The protocol of the upstream.
 #[derive(Clone, Copy, ValueEnum)]
 enum Protocol {
     /// Each event is parsed, and written again.
@@ -49,6 +50,7 @@ enum Protocol {
     Bedrock,
 }
 
+/// A proxy that does the least that a host must do.
 struct Proxy {
     upstream: SocketAddr,
     protocol: Protocol,

@@ -12,6 +12,7 @@ pub struct Answer {
     pub tokens: Option<u64>,
 }
 
+/// The vectors of a response, in the form of each family.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum WireAnswer {
@@ -25,6 +26,7 @@ enum WireAnswer {
     Many { embeddings: Many },
 }
 
+/// The vectors of several texts.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Many {
@@ -37,6 +39,7 @@ enum Many {
     Named(Vec<Named>),
 }
 
+/// A vector in an object.
 #[derive(Deserialize)]
 struct Named {
     embedding: Vec<f32>,

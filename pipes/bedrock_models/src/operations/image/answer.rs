@@ -12,6 +12,7 @@ pub struct Answer {
     pub refusal: Option<String>,
 }
 
+/// The images of a response, in the form of each family.
 #[derive(Deserialize)]
 struct WireAnswer {
     #[serde(default)]
