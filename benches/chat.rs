@@ -20,7 +20,7 @@ use std::hint::black_box;
 
 const CLAUDE: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
 
-/// How many tokens an answer has.
+/// The number of tokens in an answer.
 const TOKENS: usize = 1000;
 
 fn call(body: &Value) -> Call {

@@ -127,7 +127,7 @@ pub fn parse_chat(body: &[u8]) -> Result<pipe_sdk::Body, Error> {
     json::parse(&mut body.to_vec())
 }
 
-/// Now, in seconds since 1970.
+/// Returns the present time, in seconds since 1970.
 pub fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -69,7 +69,7 @@ impl ResponseHead {
         self.answerer.as_deref().filter(is_other)
     }
 
-    /// A good answer under this head, without its body.
+    /// Returns a successful response with this head, without its body.
     pub fn response(&self) -> HttpResponseBuilder {
         let mut response = HttpResponse::Ok();
         // A header holds plain text only, and an upstream's models may be called anything.
@@ -241,13 +241,13 @@ impl MessageCall {
     }
 }
 
-/// A picture in an answer, as Open WebUI reads it (`docs/reference/open-webui.md`, "Streamed
+/// Returns an image of an answer as Open WebUI reads it (`docs/reference/open-webui.md`, "Streamed
 /// answers").
 pub fn image(picture: &Picture) -> Value {
     json!({"type": "image_url", "image_url": {"url": picture.url}})
 }
 
-/// OpenAI's `usage`.
+/// Returns OpenAI's object `usage`.
 pub fn usage_object(usage: &Usage) -> Value {
     let mut object = json!({
         "prompt_tokens": usage.prompt_tokens,
@@ -265,12 +265,12 @@ pub fn usage_object(usage: &Usage) -> Value {
     object
 }
 
-/// An answer that ended without saying why. Nobody may take it for a whole one.
+/// Returns the error of an answer that ended without a finish reason, and so is not complete.
 pub fn ended_early() -> PipeError {
     PipeError::Upstream("the answer ended early: what is there is not all of it".into())
 }
 
-/// A new chat while the host is leaving.
+/// Returns the error of a chat that comes while the host shuts down.
 pub fn shutting_down_error() -> PipeError {
     let message = "the host is shutting down: try again in a moment".into();
     PipeError::Unavailable { message, retry_after: Some(Duration::from_secs(5)) }

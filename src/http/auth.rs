@@ -74,7 +74,7 @@ impl Callers {
         Self { opens_by_default, proxies, names, bad_keys }
     }
 
-    /// True if the default key opens anything.
+    /// Returns whether the default key is accepted.
     pub fn opens_by_default(&self) -> bool {
         self.opens_by_default
     }
@@ -97,8 +97,8 @@ impl Callers {
         }
     }
 
-    /// The refusal of a bad key, or of one more than there may be. A good one is never refused: who
-    /// is behind the same proxy may be somebody else.
+    /// Records a bad key, and returns the error: 401, or 429 after too many of them. A good key is
+    /// never refused, as others may share the address.
     fn refuse(&self, error: Error, caller: &Caller, record: &RequestLog) -> Error {
         let from = caller.address.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
         let verdict = self.bad_keys.record(from, Instant::now());
@@ -152,8 +152,8 @@ impl Keys {
         self.is_default
     }
 
-    /// The name of the key, if any is: digests are compared, in constant time, so how long it takes
-    /// tells nothing, not even the key's length.
+    /// Returns the name of the key, if it is one of the host's. Digests are compared in constant
+    /// time, so that the time tells nothing about a key.
     fn opened_by(&self, key: &str) -> Option<Option<&Arc<str>>> {
         let sent = digest(key);
         let is = |digest: &[u8; 32]| bool::from(sent.ct_eq(digest));
@@ -265,8 +265,8 @@ fn is_handshake_with_body(request: &ServiceRequest) -> bool {
         && (request.method() != Method::GET || headers.contains_key(header::CONTENT_LENGTH))
 }
 
-/// The keys that were sent: OpenAI's clients send a bearer, Anthropic's a header of their own, and
-/// some send both.
+/// Returns the keys of a request: OpenAI's clients send a bearer token, Anthropic's a header of
+/// their own, and some send both.
 fn sent(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let own = text("x-api-key").map(str::trim).filter(|key| !key.is_empty());

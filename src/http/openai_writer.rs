@@ -73,7 +73,7 @@ impl OpenAiSseWriter {
         writer
     }
 
-    /// The same for Open WebUI, if it asks.
+    /// Writes for Open WebUI from now on, if it is the client.
     #[must_use]
     pub fn for_open_webui(self, is_asking: bool) -> Self {
         Self { for_open_webui: is_asking, ..self }
@@ -81,7 +81,7 @@ impl OpenAiSseWriter {
 }
 
 impl OpenAiSseWriter {
-    /// The same for the answer at this place among several.
+    /// Writes the choice of this index.
     pub(super) fn of_choice(mut self, choice: usize) -> Self {
         self.choice = choice;
         // The model's name is sent once.
@@ -91,7 +91,7 @@ impl OpenAiSseWriter {
         self
     }
 
-    /// The same for a client that has these tools.
+    /// Writes calls of these tools as their client expects them.
     pub(super) fn knowing(mut self, tools: Arc<ClientTools>) -> Self {
         self.tools = tools;
         self
@@ -243,7 +243,7 @@ impl OpenAiSseWriter {
         self.json_delta(&json!({"tool_calls": [call]}));
     }
 
-    /// A further piece of the text of a custom tool's call.
+    /// Writes a piece of the text of a custom tool's call.
     fn input(&mut self, index: usize, text: &str) {
         if !text.is_empty() {
             let call = json!({"index": index, "custom": {"input": text}});
@@ -257,7 +257,7 @@ impl OpenAiSseWriter {
         self.close(None);
     }
 
-    /// Something that stands beside the choices.
+    /// Writes an event with a field beside `choices`.
     fn fact<T: Serialize + ?Sized>(&mut self, name: &str, fact: &T) {
         self.buffer.extend_from_slice(&self.prefix);
         self.buffer.extend_from_slice(br#","choices":[],"#);

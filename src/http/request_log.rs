@@ -271,7 +271,7 @@ fn known_method(method: &Method) -> &'static str {
     known.into_iter().find(|known| method.as_str() == *known).unwrap_or("_OTHER")
 }
 
-/// The caller's own id if it is fit for a header and a log, else a new one.
+/// Returns the id that the client sent, if it fits into a header and a log, or else a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let sent = headers.get("x-request-id").and_then(|id| id.to_str().ok());
     let fit = sent.filter(|id| {

@@ -317,7 +317,7 @@ fn type_name(kind: &ValveKind, plain: &Value) -> &'static str {
     }
 }
 
-/// `idle_timeout` → `Idle timeout`.
+/// Returns a title for a valve: `Idle timeout` for `idle_timeout`.
 fn title_from_name(name: &str) -> String {
     let words = name.replace('_', " ");
     let mut letters = words.chars();

@@ -109,7 +109,7 @@ fn finish_of(chunks: &[Value]) -> Option<&str> {
     chunks.iter().rev().find_map(|chunk| chunk["choices"][0]["finish_reason"].as_str())
 }
 
-/// All that models were asked, in its order.
+/// Returns the chats that the emulator received, in order.
 fn chats(bedrock: &Emulator) -> Vec<RecordedRequest> {
     let is_chat = |request: &RecordedRequest| {
         matches!(request.operation, Some(Operation::ConverseStream | Operation::Converse))

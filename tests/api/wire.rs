@@ -20,7 +20,7 @@ use tokio::{task::spawn_blocking, time::timeout};
 
 const LONG: Duration = Duration::from_secs(30);
 
-/// All that comes back on a connection for these bytes, until the host closes it.
+/// Sends bytes on a connection, and returns what the host sends until it closes the connection.
 async fn send_raw(url: &str, bytes: Vec<u8>) -> String {
     let address = url.trim_start_matches("http://").to_owned();
     let answer = spawn_blocking(move || {

@@ -94,8 +94,9 @@ const REFRESH_BACKOFF: Duration = Duration::from_secs(5);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Identity {
-    /// Whoever the SDK would be by this configuration: the bearer of `AWS_BEARER_TOKEN_BEDROCK` or
-    /// of a token that is preferred to signatures, else who has the credentials.
+    /// Returns the identity that the SDK would use with this configuration: a bearer token if
+    /// `AWS_BEARER_TOKEN_BEDROCK` is set or a token is preferred to signatures, else the
+    /// credentials.
     pub fn from_config(config: &SdkConfig) -> Self {
         let is_set = config.get_origin("auth_scheme_preference").is_client_config();
         if let Some(token) = bearer_from_environment(config).filter(|_| !is_set) {
@@ -116,12 +117,12 @@ impl Identity {
         }
     }
 
-    /// Whoever bears these tokens.
+    /// Returns an identity of bearer tokens.
     pub fn from_tokens(tokens: SharedTokenProvider) -> Self {
         Self::from(CredentialsSource::Token(tokens))
     }
 
-    /// Whoever has these credentials.
+    /// Returns an identity that signs requests with credentials.
     pub fn from_credentials(credentials: SharedCredentialsProvider) -> Self {
         Self::from(CredentialsSource::Credentials(credentials))
     }

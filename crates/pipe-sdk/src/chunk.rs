@@ -114,9 +114,9 @@ impl FinishReason {
 /// The usage of an answer, in tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// All that was read, the cached part included.
+    /// The tokens of the prompt, cached ones included.
     pub prompt_tokens: u64,
-    /// All that was written, reasoning included.
+    /// The tokens of the answer, reasoning included.
     pub completion_tokens: u64,
     /// The tokens of the prompt that were read from a cache.
     pub cached_tokens: Option<u64>,
@@ -140,7 +140,7 @@ impl Usage {
         self.reasoning_tokens = sum(self.reasoning_tokens, other.reasoning_tokens);
     }
 
-    /// Prompt and completion together.
+    /// Returns the sum of the tokens of prompt and completion.
     pub fn total_tokens(&self) -> u64 {
         self.prompt_tokens + self.completion_tokens
     }

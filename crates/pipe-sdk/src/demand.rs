@@ -110,8 +110,8 @@ impl From<ModelKind> for DemandKind {
     }
 }
 
-/// About how many tokens a chat is read as: a quarter of its letters, its tools' among them, and a
-/// thousand for each picture or file.
+/// Estimates the tokens of a prompt: a quarter of its letters and of those of its tools, and a
+/// thousand for each image or file.
 fn prompt_tokens(body: &Body) -> u64 {
     let (mut letters, mut pictures) = (0, 0);
     for message in &body.messages {

@@ -45,7 +45,7 @@ impl ValveError {
         Self { valve: valve.into(), rule: rule.into() }
     }
 
-    /// `a: must be …; b: must be …`.
+    /// Joins errors in one line: `a: must be …; b: must be …`.
     pub fn join(errors: &[Self]) -> String {
         let lines: Vec<_> =
             errors.iter().map(|error| format!("{}: {}", error.valve, error.rule)).collect();

@@ -39,8 +39,8 @@ impl IdleTimer {
         self.last_activity = Instant::now();
     }
 
-    /// Is ready when the time has elapsed. The sleep is reset only when it fires, not with each
-    /// item: that would cost more than reading the item.
+    /// Polls the timer, which is ready when the time has elapsed. The sleep is reset only when it
+    /// fires, not with each item: that would cost more than reading the item.
     pub fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<IdleElapsed> {
         loop {
             ready!(self.sleep.as_mut().poll(cx));

@@ -136,7 +136,7 @@ pub(crate) trait LimitStore: Send + Sync {
     fn book(&self, bookings: Vec<Booking>) -> BoxFuture<'_, Result<()>>;
     /// Deletes the reservations of these holders.
     fn release(&self, holders: Vec<String>) -> BoxFuture<'_, Result<()>>;
-    /// The amount in the window.
+    /// Returns the amount that was used in the window.
     fn used(&self, key: String, window: Duration) -> BoxFuture<'_, Result<u64>>;
     /// Forgets what no window looks at any more.
     fn delete_expired(&self) -> BoxFuture<'_, Result<()>>;

@@ -251,8 +251,8 @@ fn message_for_client(service_error: &ServiceError) -> String {
     }
 }
 
-/// AWS quotes the faulty text between these; it is the chat's own words, which have no
-/// place in a log.
+/// Removes the quoted values from an error message of AWS: they are parts of the chat, which have
+/// no place in a log.
 fn redact_values(message: &str) -> String {
     let (mut redacted, mut rest) = (String::new(), message);
     while let Some((before, quoted)) = rest.split_once("Value '")
@@ -265,8 +265,8 @@ fn redact_values(message: &str) -> String {
     redacted + rest
 }
 
-/// ARNs hold the number of the account and the names of its roles, which are not for everyone who
-/// chats.
+/// Replaces the ARNs in a message: they have the account's number and the names of its roles, which
+/// not everyone who chats may see.
 fn redact_arns(message: &str) -> String {
     let word = |word: &str| if word.contains("arn:aws") { "(an ARN)" } else { word }.to_owned();
     message.split(' ').map(word).collect::<Vec<_>>().join(" ")

@@ -63,8 +63,8 @@ impl ResponseStream {
         Ok(self)
     }
 
-    /// Ready with `true` when more than `count` chunks are buffered, or with `false` when no more
-    /// will come.
+    /// Polls the response: ready with `true` when more than `count` chunks are buffered, or with
+    /// `false` when no more will come.
     fn poll_buffered(
         &mut self,
         count: usize,

@@ -68,7 +68,7 @@ pub enum Approach {
 }
 
 impl Approach {
-    /// All that are built.
+    /// All approaches.
     pub const ALL: [Self; 31] = [
         Self::None,
         Self::Re2,

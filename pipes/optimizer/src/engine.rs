@@ -41,7 +41,7 @@ pub(crate) struct Engine {
     progress: mpsc::Sender<Chunk>,
     log: Mutex<CallLog>,
     pseudonymizer: Option<Pseudonymizer>,
-    /// What approaches use beside models.
+    /// The services that approaches use beside models.
     pub services: Arc<Services>,
 }
 

@@ -224,7 +224,7 @@ pub fn is_same_answer(reply: &str, answer: &str) -> bool {
         .is_some_and(|(reply, answer)| reply.is_same(&answer))
 }
 
-/// A model as the picker shows it.
+/// Returns a model for the picker.
 fn model(name: &str, auto: Approach) -> Model {
     let Ok(Selection { plan, model }) = selection::parse_selection(name, auto, |_| false) else {
         return Model::new(name, name);

@@ -143,7 +143,7 @@ impl CallLog {
         }
     }
 
-    /// `x_optimizer`.
+    /// Returns the field `x_optimizer` of a response.
     pub fn report(&self, approach: &str, model: &str) -> Value {
         let now = Instant::now();
         let millis =

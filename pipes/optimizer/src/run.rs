@@ -260,7 +260,7 @@ impl Stream for OptimizerStream {
     }
 }
 
-/// Whole answers as chunks, one choice after the other.
+/// Returns complete replies as chunks, one choice after the other.
 fn replies_to_chunks(replies: Vec<(&'static str, Reply)>) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     let mut before: Option<FinishReason> = None;

@@ -49,7 +49,7 @@ const BOOTSTRAP: &str = include_str!("sandbox/bootstrap.py");
 /// The program that tests the sandbox.
 const SELF_TEST: &str = include_str!("sandbox/self_test.py");
 
-/// What is needed to run programs.
+/// The programs and the filter that make a sandbox.
 struct Sandbox {
     bubblewrap: PathBuf,
     interpreter: Interpreter,

@@ -1,11 +1,11 @@
-//! What approaches use beside models: pages of the web, a search API, a sandbox, a solver.
+//! The services that approaches use beside models: web pages, a search API, a sandbox, a solver.
 
 use crate::{approach::Approach, sandbox, search_api::SearchClient, valves::OptimizerValves, z3};
 use guarded_fetch::{AllowedHosts, FetchPolicy, Fetcher, HostPattern};
 use pipe_sdk::{PipeError, Result, ValveError, split_list};
 use std::time::Duration;
 
-/// What approaches use beside models, as an admin has set it up.
+/// The services that approaches use beside models, as an admin has set them up.
 pub(crate) struct Services {
     /// The client that reads pages, if any may be read.
     pub fetcher: Option<Fetcher>,

@@ -1,5 +1,5 @@
-//! What `spl` has learnt for one user: strategies by kind of question, in the host's store of
-//! conversations, where nobody else's requests find them.
+//! The strategies that `spl` has learnt for one user, by kind of question. They are in the host's
+//! store of conversations, where requests of other users do not find them.
 
 use pipe_sdk::{
     Conversation, ConversationKey, ConversationVersion, Conversations, Host, PipeError, Result,

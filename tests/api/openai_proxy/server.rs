@@ -185,13 +185,13 @@ impl Server {
         *self.shared.models.lock().unwrap() = acts;
     }
 
-    /// All that it was asked but lists.
+    /// Returns all requests but those for the model list.
     pub fn chat_requests(&self) -> Vec<ReceivedRequest> {
         let asked = self.shared.asked.borrow();
         asked.iter().filter(|asked| !asked.line.ends_with("/models")).cloned().collect()
     }
 
-    /// All that it was asked.
+    /// Returns all requests.
     pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.shared.asked.borrow().clone()
     }

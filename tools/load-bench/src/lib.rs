@@ -1,5 +1,5 @@
-//! What the benchmarks of `benches/peers` and `benches/instructions` are made of: a mock upstream
-//! that speaks OpenAI's and Bedrock's protocol, a load generator that times every token, and the
+//! The parts of the benchmarks `benches/peers` and `benches/instructions`: a mock upstream that
+//! speaks OpenAI's and Bedrock's protocol, a load generator that times every token, and the
 //! counters of processes that it reads.
 
 pub mod event_stream;

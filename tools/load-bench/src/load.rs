@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// What is sent, and how often.
+/// The requests of a run, and their number.
 pub struct LoadOptions {
     /// The address of the chat route.
     pub url: Uri,
@@ -26,7 +26,7 @@ pub struct LoadOptions {
     pub connections: u32,
     /// The number of requests. Zero: until the time is over.
     pub requests: u64,
-    /// How long requests are begun.
+    /// The time in which requests are begun.
     pub duration: Duration,
     /// The time over which connections begin.
     pub ramp: Duration,
@@ -38,7 +38,7 @@ pub struct LoadOptions {
     pub step_url: Option<Uri>,
 }
 
-/// What was measured. All times are in microseconds.
+/// The result of a run. All times are in microseconds.
 #[derive(Default)]
 pub struct LoadResult {
     /// Whole answers.

@@ -95,7 +95,7 @@ fn reply(prompt: &str, model: Model, chance: &mut fastrand::Rng) -> String {
     format!("The answer is {}.", chance.u32(1000..))
 }
 
-/// The share of right answers that arithmetic expects.
+/// Returns the expected share of right answers.
 pub fn expected(approach: &str, Model { accuracy: p, judge: j }: Model) -> f64 {
     let of = |n: i32, right: i32| choose(n, right) * p.powi(right) * (1.0 - p).powi(n - right);
     match approach {

@@ -59,7 +59,7 @@ pub(super) fn deserialize_u64<'de, D: Deserializer<'de>>(
     }
 }
 
-/// Several texts, or one.
+/// Deserializes a list of texts, or one text.
 pub(super) fn deserialize_texts<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<String>, D::Error> {
@@ -132,7 +132,7 @@ impl TryFrom<Call> for ToolCall {
     }
 }
 
-/// JSON as text, or the JSON itself.
+/// Deserializes JSON that is written in a text, or JSON, as a text.
 pub(super) fn json_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::Null => String::new(),

@@ -67,7 +67,7 @@ pub struct Citation {
 }
 
 impl Citation {
-    /// OpenAI's annotation of the text between these two places, counted in characters.
+    /// Returns OpenAI's annotation of the text between two places, which are counted in characters.
     pub fn annotation(&self, start: usize, end: usize) -> Value {
         let mut citation = json!({
             "url": self.url, "title": self.title, "start_index": start, "end_index": end,

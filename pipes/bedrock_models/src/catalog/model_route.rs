@@ -79,7 +79,7 @@ impl RouteList {
 }
 
 impl ModelRoute {
-    /// `None` if the profile is not active.
+    /// Returns the route to an inference profile; `None` if the profile is not active.
     pub fn from_inference_profile(summary: &InferenceProfileSummary) -> Option<Self> {
         if summary.status().as_str() != "ACTIVE" {
             return None;
@@ -102,7 +102,7 @@ impl ModelRoute {
         })
     }
 
-    /// `None` if the model takes no conversations, but only raw prompts.
+    /// Returns the route to an imported model; `None` if the model accepts raw prompts alone.
     pub fn from_imported_model(summary: &ImportedModelSummary) -> Option<Self> {
         // It is not known what an architecture takes through Converse, so it has no family.
         let architecture = summary.model_architecture().unwrap_or("model");
@@ -111,7 +111,7 @@ impl ModelRoute {
             .then(|| Self::owned("imported", summary.model_name(), summary.model_arn(), base))
     }
 
-    /// `None` if the throughput is not there yet, or no more.
+    /// Returns the route to a provisioned throughput; `None` if it is not in service.
     pub fn from_provisioned_model(summary: &ProvisionedModelSummary) -> Option<Self> {
         let (name, arn) = (summary.provisioned_model_name(), summary.provisioned_model_arn());
         let base = base_id(summary.foundation_model_arn());
@@ -119,7 +119,7 @@ impl ModelRoute {
             .then(|| Self::owned("provisioned", name, arn, base.into()))
     }
 
-    /// `None` if the deployment is not there yet, or no more.
+    /// Returns the route to a deployment of a custom model; `None` if it is not active.
     pub fn from_custom_deployment(summary: &CustomModelDeploymentSummary) -> Option<Self> {
         let (name, arn) =
             (summary.custom_model_deployment_name(), summary.custom_model_deployment_arn());
@@ -127,7 +127,7 @@ impl ModelRoute {
             .then(|| Self::owned("custom", name, arn, base_id(summary.model_arn()).into()))
     }
 
-    /// `None` if Bedrock cannot use the endpoint.
+    /// Returns the route to a Marketplace endpoint; `None` if Bedrock cannot use the endpoint.
     pub fn from_marketplace_endpoint(summary: &MarketplaceModelEndpointSummary) -> Option<Self> {
         let arn = summary.endpoint_arn();
         let (_, name) = arn.rsplit_once('/')?;
@@ -139,7 +139,8 @@ impl ModelRoute {
             .then(|| Self::owned("marketplace", name, arn, base))
     }
 
-    /// `None` if the router cannot be called. It takes what the model takes that it falls back on.
+    /// Returns the route to a prompt router; `None` if the router cannot be called. It accepts what
+    /// its fallback model accepts.
     pub fn from_prompt_router(summary: &PromptRouterSummary) -> Option<Self> {
         let models = summary.fallback_model().into_iter().chain(summary.models());
         let base = models.filter_map(|model| model.model_arn()).map(base_id).next()?;
@@ -148,7 +149,7 @@ impl ModelRoute {
             .then(|| Self::owned("router", name, arn, base.into()))
     }
 
-    /// Something of the account's own, which has a name beside its ARN.
+    /// Returns the route to a resource of the account, which has a name beside its ARN.
     fn owned(kind: &str, name: &str, arn: &str, base: String) -> Self {
         let id = format!("{kind}/{}", name.replace(|c: char| !is_url_safe(c), "-"));
         Self { id, model_id: arn.into(), name: name.into(), base, is_own: true }

@@ -229,7 +229,7 @@ fn extraneous_field(message: &str) -> Option<(Quirk, String)> {
     is_one.then(|| (Quirk::Field(name.to_owned()), normalize(&format!("extraneous key [{name}]"))))
 }
 
-/// Small letters, and plain apostrophes.
+/// Returns the text in lower case, with plain apostrophes.
 fn normalize(text: &str) -> String {
     text.to_lowercase().replace('\u{2019}', "'")
 }

@@ -144,8 +144,8 @@ fn check_prompt(call: &ImageCall, model: &str, longest_prompt: usize) -> Result<
     Ok(())
 }
 
-/// OpenAI's own words for styles, which its clients send unasked. They mean nothing to the models
-/// here.
+/// Returns whether a style is one of OpenAI's, which its clients send by default. The models here
+/// do not know them.
 fn is_openai_style(style: &str) -> bool {
     matches!(style, "vivid" | "natural")
 }

@@ -91,7 +91,7 @@ pub fn is_client_field(call: &Call, quirk: &Quirk) -> bool {
     CLIENT_FIELDS.iter().filter_map(|name| extras.get(name)).any(|given| given.get(field).is_some())
 }
 
-/// Of these betas, those that the valve allows.
+/// Returns the betas that the valve allows.
 fn allowed_betas(betas: &Value, valves: &BedrockValves) -> Vec<Value> {
     let known = |beta: &&Value| beta.as_str().is_some_and(|beta| is_allowed(beta, valves));
     betas.as_array().into_iter().flatten().filter(known).cloned().collect()

@@ -90,7 +90,8 @@ fn max_answer_tokens(body: &Body, family: &Family, reasoning: &Reasoning) -> Res
     }
 }
 
-/// OpenAI's temperature goes up to 2, Converse's up to 1.
+/// Returns `temperature` and `topP`, as far as the model accepts them. OpenAI's temperature goes up
+/// to 2, Converse's up to 1.
 fn samplers(body: &Body, family: &Family, reasoning: &Reasoning) -> (Option<f64>, Option<f64>) {
     let clamp = |number: Option<f64>| number.map(|number| number.clamp(0.0, 1.0));
     let (temperature, top_p) = (clamp(body.temperature), clamp(body.top_p));

@@ -177,8 +177,8 @@ fn text(words: &str) -> Option<Block<'_>> {
     (!words.trim().is_empty()).then_some(Block::Text(words.into()))
 }
 
-/// Bedrock takes pictures and files from the user only; what the assistant showed goes into the
-/// user's next turn.
+/// Refuses images and files of the assistant: Bedrock accepts them from the user only, so they go
+/// into the user's next turn.
 fn check_media_role(role: Role) -> Result<(), PartError> {
     match role {
         Role::System | Role::Developer => Err("instructions are taken as text only".into()),
@@ -205,7 +205,8 @@ fn replayed_reasoning(message: &Message) -> Vec<Block<'_>> {
     blocks.filter_map(|block| anthropic_reasoning(block.as_object()?)).collect()
 }
 
-/// Reasoning that another family has signed means nothing to this one.
+/// Returns a block of OpenRouter's `reasoning_details`; `None` if another family has signed it, as
+/// models accept their own signatures alone.
 fn openrouter_reasoning(detail: &Value) -> Option<Block<'_>> {
     if detail["format"].as_str().is_some_and(|format| format != CLAUDE_REASONING_FORMAT) {
         return None;
@@ -230,7 +231,8 @@ fn anthropic_reasoning(block: &Map<String, Value>) -> Option<Block<'_>> {
     }
 }
 
-/// Unsigned reasoning is not taken back, and it is no text either.
+/// Returns reasoning with its signature as a block; `None` without a signature, as the service
+/// refuses such a block.
 fn signed_block<'a>(text: &'a str, signature: Option<&'a str>) -> Option<Block<'a>> {
     let signature = signature.filter(|signature| !signature.is_empty())?;
     Some(Block::ReasoningContent(ReasoningBlock::ReasoningText { text, signature }))

@@ -14,7 +14,7 @@ fn text() -> impl Strategy<Value = String> {
     prop_oneof![Just(String::new()), Just(" \n".into()), "[a-z \\n]{0,8}", any::<String>()]
 }
 
-/// Few ids and names, so that they meet.
+/// Generates one of a few ids, so that several calls have the same.
 fn id() -> impl Strategy<Value = String> {
     prop_oneof![Just(String::new()), "call_[0-2]", Just("odd id/ä".into()), Just("x".repeat(70))]
 }
@@ -23,7 +23,7 @@ fn name() -> impl Strategy<Value = String> {
     prop_oneof!["[ab]", Just("server.tool".into()), Just("t".repeat(80)), Just("ä b".into())]
 }
 
-/// One of these, the plain ones oftener.
+/// Generates one of these values, the first ones more often.
 fn any_of(values: Vec<Value>) -> impl Strategy<Value = Value> {
     prop_oneof![2 => Just(Value::Null), 1 => select(values)]
 }

@@ -164,7 +164,8 @@ impl Reasoning {
 }
 
 impl ReasoningRequest {
-    /// One of the three words that all families know; `None` for no thinking.
+    /// Returns the effort as `low`, `medium` or `high`, which all families know; `None` for no
+    /// reasoning.
     fn word(self) -> Option<&'static str> {
         let effort = match self {
             Self::Effort(effort) => effort,
@@ -195,7 +196,8 @@ impl Effort {
         })
     }
 
-    /// In tokens, for a Claude that counts them (`docs/reference/bedrock.md`, "Model families").
+    /// Returns the budget in tokens, for a Claude that has one (`docs/reference/bedrock.md`, "Model
+    /// families").
     fn budget(self) -> u64 {
         match self {
             Self::None | Self::Minimal | Self::Low => MIN_BUDGET,
@@ -266,7 +268,7 @@ fn parse_effort(effort: &Value) -> Result<Option<ReasoningRequest>> {
     })
 }
 
-/// Claude's own field.
+/// Parses Claude's field `thinking`.
 fn parse_thinking(thinking: &Value, extras: ExtraFields<'_>) -> Result<Option<ReasoningRequest>> {
     let effort =
         || extras.get("reasoning_effort").or_else(|| extras.get("output_config")?.get("effort"));

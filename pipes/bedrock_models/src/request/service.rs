@@ -124,7 +124,7 @@ fn latency(extras: ExtraFields<'_>) -> Result<Option<&'static str>> {
     latency.map(|word| parse_choice(word, LATENCIES, "performanceConfig.latency")).transpose()
 }
 
-/// OpenAI's `auto` leaves it to the account.
+/// Returns the service tier; `None` for OpenAI's `auto`, which leaves it to the account.
 fn tier(extras: ExtraFields<'_>) -> Result<Option<&'static str>> {
     let tier = match extras.first_of(&["service_tier", "serviceTier"]) {
         None => None,

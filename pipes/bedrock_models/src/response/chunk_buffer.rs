@@ -64,7 +64,7 @@ impl ChunkBuffer {
         self.has_output
     }
 
-    /// Text of the answer.
+    /// Appends text of the answer.
     pub fn push_text(&mut self, text: String) {
         let text = match &mut self.fence {
             Some(fence) => fence.filter(&text),
@@ -93,7 +93,7 @@ impl ChunkBuffer {
         }
     }
 
-    /// Any other chunk.
+    /// Appends any other chunk.
     pub fn push_chunk(&mut self, chunk: Chunk) {
         // Reasoning that is hidden cannot be sent back either.
         let is_hidden = self.reasoning == ReasoningOutput::Hidden;

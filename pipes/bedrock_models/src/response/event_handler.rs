@@ -163,7 +163,7 @@ impl EventHandler {
         }
     }
 
-    /// More of the answer's text.
+    /// Adds text to the answer.
     pub fn add_text(&mut self, text: String) {
         if matches!(self.options.answer_shape, AnswerShape::Tool(_)) && !self.has_tool_answer {
             self.held.push_str(&text);
@@ -221,7 +221,7 @@ impl EventHandler {
         }));
     }
 
-    /// More of a call's arguments.
+    /// Adds to the arguments of a call.
     pub fn add_arguments(&mut self, number: u64, arguments: String) {
         let Some(arguments) = non_empty(arguments) else { return };
         match self.block(number) {
@@ -248,7 +248,7 @@ impl EventHandler {
         }
     }
 
-    /// More of what the model thinks in a block, and of the block's proof.
+    /// Adds to the reasoning of a block, and to its signature.
     pub fn add_reasoning(&mut self, number: u64, words: String, proof: &str) {
         if self.block(number).is_none() {
             let kind = BlockKind::Reasoning { text: String::new(), signature: String::new() };
@@ -261,7 +261,7 @@ impl EventHandler {
         self.buffer.push_reasoning(words);
     }
 
-    /// More of what the model thinks and does not show.
+    /// Adds to the encrypted reasoning of a block.
     pub fn add_redacted(&mut self, number: u64, more: &str) {
         // Each piece is base64 of its own.
         let Ok(more) = base64::decode(more) else { return };

@@ -75,7 +75,7 @@ pub enum GuardrailTrace {
     Disabled,
     /// The assessments on which it acted.
     Enabled,
-    /// All that it looked at.
+    /// Also the assessments on which it did not act.
     EnabledFull,
 }
 

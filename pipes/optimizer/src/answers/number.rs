@@ -96,7 +96,7 @@ fn parse_leading(text: &str) -> Option<(f64, Option<u32>, &str)> {
     Some((sign * value, decimals, rest))
 }
 
-/// `\frac{3}{4}`, `\dfrac34` is not read.
+/// Parses a fraction `\frac{3}{4}`; `\dfrac34` is not one.
 fn parse_latex_fraction(text: &str) -> Option<(f64, &str)> {
     let names = ["\\frac", "\\dfrac", "\\tfrac"];
     let rest = names.iter().find_map(|name| text.strip_prefix(name))?;

@@ -9,8 +9,8 @@ use crate::{
 };
 use pipe_sdk::Result;
 
-/// Code that survives the way through its description is returned; otherwise both versions are made
-/// one.
+/// Runs the approach `rto`: writes code, describes it, and writes it again from the description.
+/// The same code is returned; two versions are merged.
 pub(super) async fn rto(branch: &Branch, question: &Question) -> Result<Outcome> {
     branch.begin_stage("Writing code");
     let first =

@@ -12,8 +12,8 @@ use pipe_sdk::Result;
 const CRITIQUE_PROMPT: &str = "For each candidate in turn, say in a few sentences what is right and useful in it, and what is wrong, missing or unclear. \
                          Where candidates contradict each other, say who is right, and why. Write no answer of your own.";
 
-/// Mixture of agents: several answers, a critique of them, and an answer made of both;
-/// <https://arxiv.org/abs/2406.04692>.
+/// Runs the approach `moa`, a mixture of agents: several answers, a critique of them, and an answer
+/// made of both; <https://arxiv.org/abs/2406.04692>.
 pub(super) async fn moa(branch: &Branch, question: &Question) -> Result<Outcome> {
     let count = sampling::sample_count(branch, 3);
     let conversation = question.conversation();

@@ -17,8 +17,9 @@ const OBSERVE_PROMPT: &str = "Make three observations about this problem that ar
 const DERIVE_PROMPT: &str = "Combine the observations below, and derive two new ones that follow from several of them. Write one a line, each beginning with \
                       \"- \". Write no code and no solution.";
 
-/// Observations, more of them, a plan, and the program: *Planning In Natural Language Improves LLM
-/// Search For Code Generation*, <https://arxiv.org/abs/2409.03733>.
+/// Runs the approach `plansearch`: observations, observations from those, a plan, and the program;
+/// *Planning In Natural Language Improves LLM Search For Code Generation*,
+/// <https://arxiv.org/abs/2409.03733>.
 pub(super) async fn plansearch(branch: &Branch, question: &Question) -> Result<Outcome> {
     branch.begin_stage("Observing");
     let first = branch

@@ -46,7 +46,7 @@ const RATE_PROMPT: &str = "Rate how well the candidate answers what the person h
                     end with one line of the form
 Score: <a number from 0 to 10>";
 
-/// Best of N: several answers, each with a mark of its own.
+/// Runs the approach `bon`, best of N: several answers, each of which is rated.
 pub(super) async fn bon(branch: &Branch, question: &Question) -> Result<Outcome> {
     let replies = sample(branch, question, 3).await?;
     let best = select_best_rated(branch, question, replies).await;
@@ -125,9 +125,9 @@ pub(super) async fn review_answers(
     reviews
 }
 
-/// A vote of final answers: *Self-Consistency Improves Chain of Thought Reasoning*,
-/// <https://arxiv.org/abs/2203.11171>. Who cannot be caught up with has won, and the calls under
-/// way are let go.
+/// Runs a vote of final answers: *Self-Consistency Improves Chain of Thought Reasoning*,
+/// <https://arxiv.org/abs/2203.11171>. Once one answer has a majority, the other calls are
+/// cancelled.
 pub(super) async fn vote(branch: &Branch, question: &Question, usual: usize) -> Result<Outcome> {
     let count = sample_count(branch, usual);
     let conversation = question.conversation();
@@ -168,8 +168,8 @@ const SELECT_PROMPT: &str = "Compare the candidates with each other: which of th
                       with one line of the form
 Best: <the number of the candidate>";
 
-/// Generative selection: several answers, compared with each other;
-/// <https://arxiv.org/abs/2504.16891>.
+/// Runs the approach `genselect`, generative selection: several answers, which are compared with
+/// each other; <https://arxiv.org/abs/2504.16891>.
 pub(super) async fn genselect(branch: &Branch, question: &Question) -> Result<Outcome> {
     let mut replies = sample(branch, question, 4).await?;
     let tally = VoteTally::from_texts(&reply_texts(&replies));

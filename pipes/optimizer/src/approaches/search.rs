@@ -29,8 +29,8 @@ const INITIAL_ANSWERS: usize = 3;
 /// A mark that makes further work needless.
 const EXCELLENT_MARK: f64 = 9.5;
 
-/// Tree search over answers to the question: each is rated, and the most promising ones are
-/// improved. The answer is the one with the best mark.
+/// Runs the approach `mcts`, a tree search over answers: each is rated, and the most promising ones
+/// are improved. The answer with the best mark is returned.
 pub(super) async fn mcts(branch: &Branch, question: &Question) -> Result<Outcome> {
     let parameters = &branch.engine.parameters;
     let replies = sampling::sample(branch, question, INITIAL_ANSWERS).await?;
@@ -152,9 +152,9 @@ const ACTION_PROMPTS: [&str; 5] = [
 const FINISH_PROMPT: &str =
     "If that answers the problem, end with one line of the form\nFinal answer: <the answer>";
 
-/// Several lines of reasoning side by side, each answer checked by whether another completion of
-/// its first half comes to the same; *Mutual Reasoning Makes Smaller LLMs Stronger
-/// Problem-Solvers*, <https://arxiv.org/abs/2408.06195>.
+/// Runs the approach `rstar`: several lines of reasoning side by side. An answer is checked by
+/// whether another completion of its first half has the same result; *Mutual Reasoning Makes
+/// Smaller LLMs Stronger Problem-Solvers*, <https://arxiv.org/abs/2408.06195>.
 pub(super) async fn rstar(branch: &Branch, question: &Question) -> Result<Outcome> {
     let count = sampling::sample_count(branch, 5);
     branch.begin_stage(&format!("{count} lines of reasoning"));

@@ -31,7 +31,8 @@ Go through that reasoning again, look for mistakes and gaps, and correct them.
 The whole answer for the person, complete in itself; nobody reads what stands above it.
 </output>";
 
-/// Thoughts, a review of them, and the answer, in sections of one reply.
+/// Runs the approach `cot_reflection`: thoughts, a review of them, and the answer, in sections of
+/// one reply.
 pub(super) fn cot_reflection(branch: &Branch, question: &Question) -> Outcome {
     let full = branch.engine.parameters.full_response;
     let shape = if full { ReplyShape::Plain } else { ReplyShape::Sections };

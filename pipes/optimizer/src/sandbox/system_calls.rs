@@ -3,8 +3,8 @@
 use seccompiler::{BackendError, BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 use std::{collections::BTreeMap, env::consts::ARCH};
 
-/// What a Python program needs that reads its own modules, computes and prints. Everything else is
-/// refused, such as sockets, processes, threads, signals to others and other programs.
+/// The system calls that a Python program needs to read its modules, compute and print. Others are
+/// refused, such as those for sockets, processes, threads, signals and other programs.
 const ALLOWED: [i64; 39] = [
     libc::SYS_brk,
     libc::SYS_clock_getres,

@@ -1,4 +1,4 @@
-//! What programs can do, and what not, on machines that have a sandbox.
+//! The rights of programs, on machines that have a sandbox.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What each approach asks, and which answer it gives.
+//! The calls of each approach, and its answer.
 
 use super::*;
 

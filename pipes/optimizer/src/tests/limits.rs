@@ -1,4 +1,4 @@
-//! What a request may spend, and what becomes of it when it may no more.
+//! The limits of a request, and its answer when they are reached.
 
 use super::*;
 use futures_util::StreamExt;

@@ -1,5 +1,5 @@
-//! How an approach is asked for, what is refused before anything is asked, and what of the client's
-//! wishes holds for whom.
+//! The ways to ask for an approach, requests that are refused before a model is called, and the
+//! fields of a request that each call gets.
 
 use super::*;
 

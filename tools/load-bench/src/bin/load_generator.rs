@@ -42,7 +42,7 @@ struct Arguments {
     #[arg(long, default_value_t = 0)]
     requests: u64,
 
-    /// How long requests are begun, in seconds
+    /// The time in which requests are begun, in seconds
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
 

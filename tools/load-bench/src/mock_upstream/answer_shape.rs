@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How many tokens an answer has, and when they are sent.
+/// The number of tokens in an answer, and the times at which they are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerShape {
     /// The number of tokens.
