@@ -97,6 +97,7 @@ impl Registry {
         (start == 0 || !self.is_derived(id)).then_some((slot, model))
     }
 
+    /// Returns whether a pipe derives a model of this id from another one.
     fn is_derived(&self, id: &str) -> bool {
         let is_derived_by = |slot: &Arc<dyn Slot>| {
             matches!(slot.resolve_model(id), Some(ModelResolution::Derived(_)))
@@ -274,6 +275,7 @@ fn lists_chat_model(slot: &dyn Slot, id: &str) -> bool {
     }
 }
 
+/// Returns whether two slots are the same object.
 fn is_same(one: &Arc<dyn Slot>, other: &Arc<dyn Slot>) -> bool {
     std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
 }

@@ -26,9 +26,9 @@ impl fmt::Display for SettingProblem {
     }
 }
 
-/// The beginnings of variables that are the host's own.
+/// The beginnings of the environment variables that the host reads.
 const OWN_PREFIXES: [&str; 2] = ["PIPEWRIGHT_", "PIPELINES_"];
-/// Variables with such a beginning that other parts of the program read.
+/// Variables that begin like settings of the host, and are read elsewhere.
 const OTHER_VARIABLES: [&str; 6] = [
     "PIPEWRIGHT_COMMIT",
     "PIPELINES_URLS",

@@ -97,6 +97,7 @@ impl Traces {
     }
 }
 
+/// Returns the parent of a span in OpenTelemetry's form.
 fn to_span_context(parent: TraceContext) -> SpanContext {
     let TraceContext { trace, span, sampled } = parent;
     let flags = TraceFlags::default().with_sampled(sampled);

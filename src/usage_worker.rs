@@ -37,6 +37,7 @@ impl UsageWorker {
     }
 }
 
+/// Gives usage to the filters, until the queue is closed.
 async fn notify_filters(mut commands: mpsc::Receiver<QueueCommand>, registry: Arc<Registry>) {
     while let Some(command) = commands.recv().await {
         match command {

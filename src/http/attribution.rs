@@ -1,12 +1,13 @@
-//! The line in which Claude Code tells Anthropic who pays. It goes to no upstream: Bedrock refuses
-//! its name, and it differs in every request, so that no cached prompt would be found again.
+//! The line `x-anthropic-billing-header`, by which Claude Code tells Anthropic who pays. It is not
+//! sent on: Bedrock refuses it, and it differs in every request, so that no cached prompt would be
+//! found again.
 
 use pipe_sdk::{Content, Message, Part, Role};
 
 /// The beginning of the line.
 const HEADER: &str = "x-anthropic-billing-header";
 
-/// Returns these instructions without the line; `None` if they hold nothing else.
+/// Returns instructions without Claude Code's billing line; `None` if they have no other text.
 pub fn strip_attribution(text: String) -> Option<String> {
     if !text.contains(HEADER) {
         return Some(text);
@@ -17,7 +18,8 @@ pub fn strip_attribution(text: String) -> Option<String> {
     (!rest.is_empty()).then(|| rest.to_owned())
 }
 
-/// Removes the line from a message, if it holds instructions; `None` if they hold nothing else.
+/// Returns a message without Claude Code's billing line, which stands in instructions; `None` if
+/// they have no other text.
 pub fn without_attribution(mut message: Message) -> Option<Message> {
     if !matches!(message.role, Role::System | Role::Developer) {
         return Some(message);

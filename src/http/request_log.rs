@@ -142,6 +142,7 @@ impl RequestLog {
         self.outcome().refusal = refusal;
     }
 
+    /// Adds a failed request to the list of the admin page.
     fn list_if_failed(&self, outcome: &Outcome, status: u16) {
         let is_failed = status >= 400 && status != 499 || outcome.error.is_some();
         let Some(failed_requests) = self.failed_requests.as_ref().filter(|_| is_failed) else {

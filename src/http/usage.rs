@@ -60,6 +60,7 @@ fn model_names(state: &State, rows: &[ReportRow]) -> HashMap<String, String> {
     names
 }
 
+/// Returns the name of a model in the picker.
 fn model_name(state: &State, id: &str) -> Option<String> {
     let (slot, model) = state.registry.resolve(id)?;
     slot.resolve_model(&model)?.into_model().map(|model| model.name.clone())

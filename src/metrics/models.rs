@@ -288,6 +288,7 @@ impl CallMetrics {
     }
 }
 
+/// Returns the operation in OpenTelemetry's conventions.
 fn operation_name(kind: ModelKind) -> &'static str {
     match kind {
         ModelKind::Chat => "chat",

@@ -135,6 +135,7 @@ impl PythonSlot {
         }
     }
 
+    /// Returns the id of the pipe.
     pub(super) fn static_id(&self) -> &'static str {
         self.id
     }

@@ -164,6 +164,7 @@ impl ValvesFile {
     }
 }
 
+/// Accepts that a file to be removed does not exist.
 fn allow_missing(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -116,6 +116,7 @@ fn expected_signature(
     Ok(output.signature().to_owned())
 }
 
+/// Returns the time at which a request was signed.
 fn signing_time(call: &ReceivedRequest) -> Result<SystemTime, BedrockException> {
     let date = header(call, "x-amz-date").ok_or_else(|| {
         incomplete(
@@ -140,6 +141,7 @@ fn signing_time(call: &ReceivedRequest) -> Result<SystemTime, BedrockException> 
     })
 }
 
+/// Refuses a signature that is too old, or from the future.
 fn check_skew(time: SystemTime, now: SystemTime) -> Result<(), BedrockException> {
     let stamp = |time: SystemTime| DateTime::from(time).fmt(Format::DateTime).unwrap_or_default();
     if now.duration_since(time).is_ok_and(|age| age > MAX_SKEW) {

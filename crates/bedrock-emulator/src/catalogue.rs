@@ -187,6 +187,7 @@ pub(crate) fn unknown_model() -> BedrockException {
     BedrockException::validation("The provided model identifier is invalid.")
 }
 
+/// Returns the exception of a model that is called without an inference profile.
 fn on_demand_unsupported(name: &str) -> BedrockException {
     BedrockException::validation(format!(
         "Invocation of model ID {name} with on-demand throughput isn’t supported. Retry your request with the ID or \

@@ -151,6 +151,7 @@ fn page(call: &ReceivedRequest, name: &str, items: Vec<Value>) -> Result<Value, 
     Ok(answer)
 }
 
+/// Returns the exception of a `maxResults` beyond the bounds.
 fn bad_page_size() -> BedrockException {
     BedrockException::validation(format!(
         "1 validation error detected: Value at 'maxResults' failed to satisfy constraint: Member must have value \
@@ -200,6 +201,7 @@ fn profile_summary(profile: &InferenceProfile, region: &str) -> Value {
     })
 }
 
+/// Returns the type of an inference profile.
 fn type_of(profile: &InferenceProfile) -> &'static str {
     if profile.application { "APPLICATION" } else { "SYSTEM_DEFINED" }
 }

@@ -60,6 +60,7 @@ pub(crate) fn bad_prelude_crc() -> io::Result<Bytes> {
 
 const PRELUDE_CRC_AT: usize = 8;
 
+/// Returns a frame of which the byte at this place is wrong.
 fn corrupt_frame(at: usize) -> io::Result<Bytes> {
     let mut bytes = plain_frame()?.to_vec();
     bytes[at] ^= 0xff;
@@ -67,6 +68,7 @@ fn corrupt_frame(at: usize) -> io::Result<Bytes> {
 }
 
 // Returns a frame without padding, so that its length is always the same.
+/// Returns a frame of an event with a text.
 fn plain_frame() -> io::Result<Bytes> {
     let headers = [
         (":event-type", "contentBlockDelta"),

@@ -116,6 +116,7 @@ fn check_one_of(value: Option<&Value>, name: &str, words: &[&str]) -> Result<(),
     }
 }
 
+/// Returns the exception of a field of the wrong type.
 fn wrong_type(name: &str, kind: &str) -> BedrockException {
     BedrockException::malformed(format_args!("#/{name}: expected type: {kind}"))
 }

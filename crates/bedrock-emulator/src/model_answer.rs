@@ -214,6 +214,7 @@ impl ModelAnswer {
     }
 }
 
+/// Returns the events of several blocks, one block after the other.
 fn in_order(blocks: &[Block]) -> Vec<StreamEvent> {
     blocks
         .iter()

@@ -34,6 +34,7 @@ pub(crate) fn with_inserted(
     numbered.boxed()
 }
 
+/// Ends a stream after its first exception.
 fn until_exception(events: AnswerStream) -> AnswerStream {
     let until = |failed: &mut bool, event: Result<StreamEvent, BedrockException>| {
         let over = std::mem::replace(failed, event.is_err());
@@ -42,6 +43,7 @@ fn until_exception(events: AnswerStream) -> AnswerStream {
     events.scan(false, until).boxed()
 }
 
+/// Returns the frames with which a fault ends a stream.
 fn last_frames(fault: InjectedFault) -> Frames {
     let frame = match fault {
         InjectedFault::Hang => return stream::pending().boxed(),
@@ -57,6 +59,7 @@ fn last_frames(fault: InjectedFault) -> Frames {
 }
 
 // Yields between frames so that the connection flushes, and each frame becomes a chunk of its own.
+/// Lets other tasks run after each frame, so that each is sent by itself.
 fn yield_between(frames: Frames) -> Frames {
     let flushed = |frame| async {
         tokio::task::yield_now().await;

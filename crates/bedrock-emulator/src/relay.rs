@@ -98,6 +98,8 @@ fn chunks(body: Incoming) -> impl Stream<Item = Result<Value, BedrockException>>
     lines.flat_map(stream::iter)
 }
 
+/// Returns the JSON of the `data:` lines that are complete; the beginning of the next line stays in
+/// `rest`.
 fn whole_lines(rest: &mut Vec<u8>, bytes: &[u8]) -> Vec<Value> {
     rest.extend_from_slice(bytes);
     let whole = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);

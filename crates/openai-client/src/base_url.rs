@@ -126,6 +126,7 @@ impl Vendor {
     }
 }
 
+/// Adds the path and the API version that Azure needs.
 fn complete_azure(url: &mut Url) {
     if url.path().trim_end_matches('/').is_empty() {
         url.set_path("/openai/v1");

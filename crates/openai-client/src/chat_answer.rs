@@ -182,6 +182,8 @@ impl AnswerStream {
         Poll::Ready(polled.map_err(|error| error.redact(&self.secrets)))
     }
 
+    /// Polls the answer until more than `count` chunks are decoded. Ready with `false` when no more
+    /// will come.
     fn poll_decoder(
         &mut self,
         count: usize,

@@ -105,6 +105,7 @@ pub(crate) fn to_text(field: Option<&RawValue>) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
+/// Deserializes a list, or `null` as an empty one.
 fn null_as_empty<'de: 'a, 'a, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<Choice<'a>>, D::Error> {

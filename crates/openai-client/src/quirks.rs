@@ -219,6 +219,7 @@ impl Quirks {
         place.is_none_or(|place| self.accepts_field_at(place))
     }
 
+    /// Returns whether the field at this index of the optional fields is accepted.
     fn accepts_field_at(self, place: usize) -> bool {
         self.refused_fields & 1 << place == 0
     }
@@ -426,6 +427,7 @@ fn uses_max_completion_tokens(model: &str) -> bool {
     is_o || version.is_some_and(|version| (5..100).contains(&version))
 }
 
+/// Returns whether a message of the chat has reasoning.
 fn has_reasoning(body: &Body) -> bool {
     let has = |name: &&str| body.messages.iter().any(|message| message.rest.contains_key(*name));
     REASONING_FIELDS.iter().any(has)
@@ -447,6 +449,7 @@ fn has_shown_images(body: &Body) -> bool {
     })
 }
 
+/// Returns whether a message of the chat has a file.
 fn has_files(body: &Body) -> bool {
     let is_file = |part: &Part| match part {
         Part::Other(fields) => fields

@@ -152,6 +152,7 @@ fn arguments_delta(index: usize, arguments: String) -> Chunk {
     Chunk::ToolCall(ToolCallDelta { index, arguments, ..ToolCallDelta::default() })
 }
 
+/// Returns a text that is not empty.
 fn non_empty(value: &Value) -> Option<&str> {
     value.as_str().filter(|text| !text.is_empty())
 }

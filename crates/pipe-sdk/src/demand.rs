@@ -155,6 +155,7 @@ fn count_characters(value: &Value) -> usize {
     }
 }
 
+/// Estimates the tokens in this number of letters.
 fn tokens_in(letters: usize) -> u64 {
     letters.div_ceil(4) as u64
 }

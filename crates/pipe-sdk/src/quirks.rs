@@ -171,6 +171,7 @@ fn find_quote_end(quoted: &str, open: char) -> Option<usize> {
     None
 }
 
+/// Returns the quotation mark that closes a quotation.
 fn closing_quote(open: char) -> Option<char> {
     match open {
         '\'' | '"' | '`' => Some(open),

@@ -136,6 +136,7 @@ impl Sqlite {
 }
 
 impl Database {
+    /// Opens a database. A corrupt file is moved aside, and a new one takes its place.
     fn open(location: DatabaseLocation, problem: Arc<Mutex<Option<String>>>) -> Result<Self> {
         let opened = match open_with_clock(&location) {
             Err(StoreError::Corrupt(why)) => {
@@ -186,6 +187,7 @@ fn record_problem(problem: &Mutex<Option<String>>, what: String) {
     *problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
 }
 
+/// Returns the error of a database whose thread has ended.
 fn thread_ended_error() -> StoreError {
     StoreError::Unavailable("its thread has ended".into())
 }

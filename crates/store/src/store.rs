@@ -82,6 +82,7 @@ impl Store {
         Self::with_engine(engine, ledger, limit_store, conversations, valves, settings)
     }
 
+    /// Creates the store on an open database.
     fn with_engine(
         engine: Engine,
         ledger: Arc<dyn Ledger>,

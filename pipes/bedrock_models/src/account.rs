@@ -234,6 +234,7 @@ impl ProvideCredentials for NoCredentialsProvider {
     }
 }
 
+/// Returns a text that is not empty.
 fn non_empty(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
 }

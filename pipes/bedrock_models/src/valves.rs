@@ -466,6 +466,7 @@ impl Valves for BedrockValves {
     }
 }
 
+/// Returns the rule that a list of regions breaks.
 fn regions_rule(regions: &[String]) -> Option<&'static str> {
     // A region becomes a label of a host's name.
     let named = |region: &String| {
@@ -500,6 +501,7 @@ pub fn is_guardrail_version(version: &str) -> bool {
     version == "DRAFT" || version.parse::<u32>().is_ok_and(|version| version > 0)
 }
 
+/// Returns whether a valve has a text.
 fn is_set(text: &Option<String>) -> bool {
     text.as_deref().is_some_and(|text| !text.is_empty())
 }

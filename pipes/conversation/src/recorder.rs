@@ -57,9 +57,9 @@ impl Recorder {
             match store.save(key.clone(), saved, options).await {
                 Ok(Some(_)) => return Ok(()),
                 Ok(None) => {}
-                Err(error) => return Err(unsaved(&error)),
+                Err(error) => return Err(log_unsaved(&error)),
             }
-            let current = store.load(key.clone()).await.map_err(|error| unsaved(&error))?;
+            let current = store.load(key.clone()).await.map_err(|error| log_unsaved(&error))?;
             match (current, &new_messages) {
                 // It was deleted while the answer was under way, and the user expects it to be
                 // gone.
@@ -81,12 +81,14 @@ impl Recorder {
     }
 }
 
-fn unsaved(error: &pipe_sdk::PipeError) -> Unsaved {
+/// Logs the error of a save, and returns the reason for the user.
+fn log_unsaved(error: &pipe_sdk::PipeError) -> Unsaved {
     tracing::warn!(error = error.kind(), "A turn of a conversation was not saved.");
     tracing::debug!(%error, "Why a turn was not saved.");
     "the database cannot be used now"
 }
 
+/// Returns whether a turn begins with these messages.
 fn begins_with(turn: &Turn, messages: &[Message]) -> bool {
     turn.get(..messages.len()).is_some_and(|first| turns::is_same(first, messages))
 }

@@ -205,6 +205,7 @@ impl Backend {
         }
     }
 
+    /// Locks the time until which the backend has asked to be left alone.
     fn busy_until(&self) -> MutexGuard<'_, Option<Instant>> {
         self.busy_until.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -104,6 +104,7 @@ impl Endpoint {
         Err(first_error.unwrap_or_else(|| BackendError::empty_answer(LOCAL_ID)))
     }
 
+    /// Sends a chat in this API, and waits for the first token.
     async fn start_answer_by(
         &self,
         api: &Api,

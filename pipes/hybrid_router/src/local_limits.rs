@@ -44,6 +44,7 @@ fn has_media(message: &Message) -> bool {
     parts.iter().any(|part| part.text().is_none())
 }
 
+/// Returns whether the chat has tools that the model may call.
 fn offers_tools(body: &Body) -> bool {
     let is_off = body.tool_choice.as_ref().is_some_and(|choice| choice == "none");
     !body.tools.is_empty() && !is_off

@@ -78,6 +78,7 @@ fn has_role(call: &Call, roles: Option<&str>) -> bool {
     role.is_some_and(|role| roles.any(|one| one.eq_ignore_ascii_case(role)))
 }
 
+/// Returns the error of a chat that only the cloud could answer.
 fn no_fallback(missing: MissingCapability) -> PipeError {
     PipeError::bad_request(format!(
         "{}, and the cloud does not answer in its place: pick another model, or ask an admin to turn on *Cloud · Answer when local fails*",

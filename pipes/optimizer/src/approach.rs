@@ -186,7 +186,7 @@ impl Approach {
     }
 }
 
-/// A word before a model's name.
+/// The word before a model's name that asks for an approach, as in `moa-gpt-4o`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApproachWord {
     /// An approach.

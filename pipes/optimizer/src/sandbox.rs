@@ -190,6 +190,7 @@ impl Sandbox {
     }
 }
 
+/// Returns the error of a program that did not end in time.
 fn too_slow() -> RunError {
     RunError::Program(format!("the program ran for longer than {TIMEOUT_SECONDS} s"))
 }

@@ -29,6 +29,7 @@ pub(crate) fn take_approach(messages: &mut [Message]) -> Option<String> {
     named
 }
 
+/// Takes the tags out of a text, and returns the last approach that they name.
 fn take_from(text: &mut String) -> Option<String> {
     let mut named = None;
     while let Some((before, rest)) = text.split_once(OPEN)

@@ -200,11 +200,13 @@ impl EventWriter {
         }
     }
 
+    /// Begins a block that further events add to.
     fn open_block(&mut self, block: OpenBlock, start: &Value) {
         self.start_block(start);
         self.open = Some(block);
     }
 
+    /// Writes `content_block_start`, after the end of the block before.
     fn start_block(&mut self, block: &Value) {
         self.close_block();
         let index = self.blocks;
@@ -256,6 +258,7 @@ impl EventWriter {
         self.buffer.extend_from_slice(b"}\n\n");
     }
 
+    /// Writes the beginning of `content_block_delta`, as far as its delta.
     fn begin_delta(&mut self) {
         self.buffer.extend_from_slice(
             b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":",

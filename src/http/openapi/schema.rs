@@ -79,6 +79,7 @@ fn number(kind: &str, least: f64, most: f64) -> Value {
     schema
 }
 
+/// Returns a number without decimals, if it has none.
 fn whole_if_possible(number: f64) -> Value {
     if number.fract() == 0.0 { (number as i64).into() } else { number.into() }
 }

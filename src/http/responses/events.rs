@@ -189,14 +189,14 @@ impl EventWriter {
     /// Returns the place of the open reasoning, which is begun if there is none.
     fn open_reasoning(&mut self) -> usize {
         let is_thinking = |item: &OutputItem| matches!(item.kind, OutputItemKind::Reasoning(..));
-        self.open_if(is_thinking)
+        self.find_open_item(is_thinking)
             .unwrap_or_else(|| self.begin_item(OutputItemKind::Reasoning(String::new(), vec![])))
     }
 
     /// Returns the place of the open message, which is begun if there is none.
     fn open_message(&mut self) -> usize {
         let is_speaking = |item: &OutputItem| matches!(item.kind, OutputItemKind::Message(..));
-        self.open_if(is_speaking).unwrap_or_else(|| {
+        self.find_open_item(is_speaking).unwrap_or_else(|| {
             let place = self.begin_item(OutputItemKind::Message(String::new(), vec![]));
             let part = self.part_event(place, &item::text_part("", &[]));
             self.buffer.write_event("response.content_part.added", &part);
@@ -204,7 +204,8 @@ impl EventWriter {
         })
     }
 
-    fn open_if(&self, is_such: impl Fn(&OutputItem) -> bool) -> Option<usize> {
+    /// Returns the index of the open item, if the condition holds for it.
+    fn find_open_item(&self, is_such: impl Fn(&OutputItem) -> bool) -> Option<usize> {
         self.open.filter(|place| is_such(&self.response.items[*place]))
     }
 

@@ -30,7 +30,8 @@ pub struct FlatTool {
 }
 
 impl FlatTool {
-    /// Returns the tool with the fields beside its type that chats have in an object of their own.
+    /// Returns the tool with its fields at the top, as in `{"type": "function", "name": …}`; chats
+    /// have them in an object `function`.
     fn flattened(mut self) -> Self {
         let within = self.name.is_empty().then(|| self.rest.shift_remove(&self.kind)).flatten();
         match within.map(Self::deserialize) {
@@ -164,6 +165,7 @@ impl ConvertedTools {
         }
     }
 
+    /// Notes that tools of this type are left out.
     fn note_left_out(&mut self, kind: &str) {
         self.client.add_note(format!("left out a tool of type {kind}: it runs only at OpenAI's"));
         self.left_out.push(kind.to_owned());
@@ -230,6 +232,7 @@ impl ConvertedTools {
         }
     }
 
+    /// Returns whether tools of this type are left out.
     fn is_left_out(&self, kind: &str) -> bool {
         self.left_out.iter().any(|left_out| left_out == kind)
     }

@@ -92,7 +92,7 @@ static BLOCK: Shape = Object(
     ],
 );
 
-/// A search result has the text of its address there.
+/// The source of an image or a document; that of a search result is an address.
 static SOURCE: Shape = AnyOf(&[
     Text,
     Object(

@@ -1,7 +1,7 @@
-//! A body whose objects of unknown types have fields of unknown schemas.
+//! Accepts bodies with objects of unknown types, as in `{"type": "new_block", "data": …}`.
 //!
-//! An API gets new types of blocks and items while its clients are in use, and what they call
-//! `data` need not be what an older type calls so. One such block must not end a session.
+//! An API gets new types of blocks and items while its clients are in use. Their fields may have
+//! the names of known fields, and other schemas. Such a block must not end a session.
 
 use super::{Shape, check};
 use serde_json::{Map, Value};
@@ -9,9 +9,8 @@ use serde_json::{Map, Value};
 /// The largest body that is relaxed, in bytes: it is built as a tree of values.
 const MAX_BYTES: usize = 16 << 20;
 
-/// Returns this body with the fields renamed that violate the schema only because the type of
-/// their object is unknown; `None` if there are none. A renamed field, as in `data_`, is one that
-/// the object's readers have no meaning for.
+/// Renames the fields that violate the schema because the type of their object is unknown: `data`
+/// becomes `data_`, which nothing reads. Returns `None` if there are no such fields.
 pub fn relax(json: &[u8], shape: &'static Shape) -> Option<Vec<u8>> {
     if json.len() > MAX_BYTES {
         return None;
@@ -20,6 +19,7 @@ pub fn relax(json: &[u8], shape: &'static Shape) -> Option<Vec<u8>> {
     relax_value(&mut body, shape).then(|| serde_json::to_vec(&body).ok()).flatten()
 }
 
+/// Renames the fields of a value that break its schema. Returns whether there were any.
 fn relax_value(value: &mut Value, shape: &'static Shape) -> bool {
     match shape {
         Shape::AnyOf(all) => {
@@ -69,6 +69,7 @@ fn relax_object(object: &mut Map<String, Value>, fields: &'static [super::Field]
     changed
 }
 
+/// Returns whether an object has a type that its schema does not name.
 fn has_unknown_type(object: &Map<String, Value>, fields: &'static [super::Field]) -> bool {
     let kinds = fields.iter().find_map(|(name, shape)| match shape {
         Shape::Kind(kinds) if *name == "type" => Some(*kinds),

@@ -119,6 +119,7 @@ impl ValueCheck<'_> {
         }
     }
 
+    /// Accepts the value if it fits its schema.
     fn accept_if<E: Error>(self, fits: bool) -> Result<Seen, E> {
         if fits { Ok(Seen::Something) } else { self.violation() }
     }

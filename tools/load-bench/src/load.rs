@@ -85,6 +85,7 @@ pub async fn run(options: LoadOptions) -> LoadResult {
 }
 
 impl Load {
+    /// Sends requests over one connection, one after the other, until the run is over.
     async fn keep_asking(&self, begin: Instant) {
         let mut connection = None;
         let mut steps = None;

@@ -29,6 +29,7 @@ fn titan(body: &Value) -> Result<Value, BedrockException> {
     Ok(titan_response(&vector(&text, 1536), &text))
 }
 
+/// Answers a request of Titan Text Embeddings, version 2.
 fn titan_2(body: &Value) -> Result<Value, BedrockException> {
     check_known_fields(body, &["inputText", "dimensions", "normalize", "embeddingTypes"])?;
     let text = titan_text(body)?;
@@ -59,6 +60,7 @@ fn titan_text(body: &Value) -> Result<String, BedrockException> {
     Ok(text)
 }
 
+/// Answers a request of Titan Multimodal Embeddings.
 fn titan_multimodal(body: &Value) -> Result<Value, BedrockException> {
     check_known_fields(body, &["inputText", "inputImage", "embeddingConfig"])?;
     let text = parse_text(require_field(body, "inputText")?, "inputText")?;

@@ -61,6 +61,7 @@ pub(super) fn check_tool_results(
     }
 }
 
+/// Returns the exception of tool calls in a request without `toolConfig`.
 fn undefined_config() -> BedrockException {
     BedrockException::validation(
         "The toolConfig field must be defined when using toolUse and toolResult content blocks.",

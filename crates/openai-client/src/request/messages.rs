@@ -286,6 +286,7 @@ fn is_failure(message: &Message) -> bool {
     message.role == Role::Tool && message.rest.get("is_error").is_some_and(|failed| *failed == true)
 }
 
+/// Returns the text of a tool result, which begins with a note if the tool has failed.
 fn with_failure<'a>(message: &Message, text: &'a str) -> Cow<'a, str> {
     if is_failure(message) { format!("{FAILURE} {text}").into() } else { text.into() }
 }

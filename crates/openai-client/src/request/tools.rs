@@ -136,6 +136,7 @@ impl<'a> RequestTools<'a> {
         made
     }
 
+    /// Adds a tool that runs at the server, or notes that it is left out.
     fn add_hosted(&mut self, tool: &'a Tool, is_left_out: bool) {
         if is_left_out {
             self.left_out.push(tool.kind.clone());

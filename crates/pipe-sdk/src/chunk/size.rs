@@ -49,6 +49,7 @@ fn citation_size(citation: &Citation) -> usize {
     texts + citation.location.as_ref().map_or(0, value_size)
 }
 
+/// Returns about the size of a JSON value, in bytes.
 fn value_size(value: &Value) -> usize {
     let inner = match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,

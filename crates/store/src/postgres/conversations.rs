@@ -140,6 +140,7 @@ impl ConversationEngine for Postgres {
     }
 }
 
+/// Returns a row as an entry of the list of conversations.
 fn entry(row: &Row) -> Result<ConversationEntry, tokio_postgres::Error> {
     Ok(ConversationEntry {
         name: ConversationName { owner: row.try_get(0)?, id: row.try_get(1)? },

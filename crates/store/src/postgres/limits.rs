@@ -137,6 +137,7 @@ impl<'a> Columns<'a> {
     }
 }
 
+/// Returns the admission in a row, or the limit that is used up.
 fn parse_admission(
     row: &Row,
     charges: &[Charge],

@@ -68,6 +68,7 @@ impl Tls {
     }
 }
 
+/// Returns the certificates of the file `sslrootcert`, or those of the system.
 fn authorities(file: Option<&str>) -> Result<Arc<RootCertStore>> {
     let Some(file) = file else { return Ok(http_client::root_certificates()) };
     let mut roots = RootCertStore::empty();

@@ -54,6 +54,7 @@ impl SavedValves {
         Ok(Some((self.read(pipe, content, is_sealed)?, version)))
     }
 
+    /// Decrypts and parses the saved valves of a pipe.
     fn read(&self, pipe: &str, content: String, is_sealed: bool) -> Result<Map<String, Value>> {
         let content = match (is_sealed, &self.cipher) {
             (false, _) => content,
@@ -121,6 +122,7 @@ impl SavedValves {
     }
 }
 
+/// Returns the content of a row, whether it is encrypted, and its version.
 fn columns(row: &Row) -> Result<(String, bool, Version), tokio_postgres::Error> {
     Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
 }

@@ -46,6 +46,7 @@ struct Watcher {
     retry_delay: Duration,
 }
 
+/// Returns the changes of saved valves, as a stream without end.
 pub(super) fn watch(database: Postgres) -> BoxStream<'static, WatchEvent> {
     let watcher = Watcher {
         database,
@@ -115,6 +116,7 @@ impl Watcher {
         Ok(())
     }
 
+    /// Queues an event for each pipe whose version has changed.
     fn push_changes(&mut self, versions: BTreeMap<String, i64>) {
         let saved =
             versions.iter().filter(|(pipe, version)| self.versions.get(*pipe) != Some(*version));

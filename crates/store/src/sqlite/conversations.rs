@@ -53,6 +53,7 @@ impl SqliteConversations {
         Self { database, must_erase: AtomicBool::new(true) }
     }
 
+    /// Deletes conversations, whose content is erased from the file later.
     async fn delete_with(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<usize> + Send + 'static,
@@ -121,6 +122,7 @@ impl ConversationEngine for SqliteConversations {
     }
 }
 
+/// Saves a conversation; returns `false` if another version is stored.
 fn save(connection: &mut Connection, record: &Record) -> rusqlite::Result<bool> {
     let Record { entry, content, is_encrypted, expected, max_conversations } = record;
     let ConversationName { owner, id } = &entry.name;
@@ -164,6 +166,7 @@ fn truncate_log(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(busy? == 0)
 }
 
+/// Returns a row as an entry of the list of conversations.
 fn entry(row: &Row<'_>) -> rusqlite::Result<ConversationEntry> {
     Ok(ConversationEntry {
         name: ConversationName { owner: row.get(0)?, id: row.get(1)? },

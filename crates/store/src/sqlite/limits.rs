@@ -77,11 +77,13 @@ pub(super) fn last_timestamp(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row(last, (), |row| row.get(0))
 }
 
+/// Begins a transaction, and returns it with the present time.
 fn begin(database: &mut Database) -> rusqlite::Result<(i64, Transaction<'_>)> {
     let now = database.clock.now();
     Ok((now, database.connection.transaction_with_behavior(TransactionBehavior::Immediate)?))
 }
 
+/// Admits charges, or returns the first limit that is used up.
 fn admit(
     transaction: &Transaction<'_>,
     now: i64,
@@ -171,6 +173,7 @@ fn reserved_by_others(
         .map(to_unsigned)
 }
 
+/// Reserves an amount of a limit for a request.
 fn reserve(
     transaction: &Transaction<'_>,
     now: i64,
@@ -306,6 +309,7 @@ fn add_hit(
     Ok(())
 }
 
+/// Returns the amount that was used of a limit in a period.
 fn sum(connection: &Connection, key: &str, after: i64, until: i64) -> rusqlite::Result<i64> {
     connection
         .prepare_cached("SELECT COALESCE(sum(amount), 0) FROM limit_hit WHERE key = ?1 AND at > ?2 AND at <= ?3")?

@@ -67,6 +67,7 @@ impl Ledger for Sqlite {
     }
 }
 
+/// Writes the usage of many requests in one transaction.
 fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
     let written = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {

@@ -48,6 +48,7 @@ impl UsageField {
     pub const ALL: [Self; 7] =
         [Self::User, Self::Key, Self::Model, Self::Pipe, Self::Side, Self::Task, Self::Kind];
 
+    /// Returns the column of the field.
     fn column(self) -> &'static str {
         match self {
             Self::User => "user_id",
@@ -136,6 +137,7 @@ impl Sql {
         self.parameter(Parameter::Number(value))
     }
 
+    /// Adds a parameter, and returns its placeholder.
     fn parameter(&mut self, value: Parameter) -> String {
         self.parameters.push(value);
         format!("${}", self.parameters.len())
@@ -205,6 +207,7 @@ impl UsageQuery {
         sql
     }
 
+    /// Returns the conditions of the filters, in SQL.
     fn filter_sql(&self, sql: &mut Sql) -> String {
         let mut filters = String::new();
         for field in UsageField::ALL {

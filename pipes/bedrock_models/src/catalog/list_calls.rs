@@ -93,6 +93,7 @@ async fn list_profiles(client: &Client) -> Result<Vec<ModelRoute>, SendError> {
     Ok(system.iter().chain(&application).filter_map(ModelRoute::from_inference_profile).collect())
 }
 
+/// Lists the inference profiles of one type.
 async fn list_profiles_of_type(
     client: &Client,
     kind: InferenceProfileType,

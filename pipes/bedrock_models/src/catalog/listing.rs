@@ -255,6 +255,7 @@ impl Listing {
         self.denied.get(id).copied()
     }
 
+    /// Returns the model with this id in this region.
     fn entry_in(&self, id: &str, region: &str) -> Option<&Arc<ModelEntry>> {
         let is_there = |entry: &&Arc<ModelEntry>| *entry.region == *region;
         self.entry(id).filter(is_there).or_else(|| self.other_regions(id).iter().find(is_there))

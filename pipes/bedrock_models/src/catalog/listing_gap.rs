@@ -38,6 +38,7 @@ pub fn find_gaps(regions: &[RegionModels], has_no_chat_model: bool) -> Vec<Listi
 }
 
 impl ListingGap {
+    /// Creates a gap that concerns all regions.
     fn in_all_regions(id: &str, name: &str, error: ListError) -> Self {
         Self { id: id.into(), name: name.into(), region: None, error }
     }

@@ -49,6 +49,7 @@ impl ListResults {
     }
 }
 
+/// Returns the errors, each once.
 fn without_repeats<'a>(errors: impl Iterator<Item = &'a ListError>) -> Vec<&'a ListError> {
     errors.fold(Vec::new(), |mut distinct, error| {
         if !distinct.contains(&error) {

@@ -89,6 +89,7 @@ impl ListFile {
         self.folder.save(NAME, &lists).await;
     }
 
+    /// Returns the texts that identify the account, for the fingerprint of the file.
     fn account_texts(&self) -> Vec<&str> {
         self.account.iter().map(String::as_str).collect()
     }

@@ -56,6 +56,7 @@ async fn read(response: Response) -> Result<u64, BedrockError> {
     Ok(input_tokens)
 }
 
+/// Returns the error of a count that the service refused.
 fn count_error(error: SendError, entry: &ModelEntry, location: &ModelLocation) -> PipeError {
     let ModelEntry { id, name, region, .. } = entry;
     match error {

@@ -38,7 +38,7 @@ pub async fn rerank(
         let message = format!("documents: send {MAX_DOCUMENTS} at most");
         return Err(PipeError::bad_field("documents", message));
     }
-    let body = to_body(call, &candidates[0])?;
+    let body = write_body(call, &candidates[0])?;
     let answer =
         try_candidates(candidates, deps, |entry, deps| Box::pin(invoke(body.clone(), entry, deps)));
     let (entry, ModelResponse { answer: RerankResponse { results }, tokens }) = answer.await?;
@@ -52,7 +52,7 @@ pub async fn rerank(
     Ok(Reranked { ranks, prompt_tokens: tokens.unwrap_or_default() })
 }
 
-fn to_body(call: &RerankCall, entry: &ModelEntry) -> Result<Bytes> {
+fn write_body(call: &RerankCall, entry: &ModelEntry) -> Result<Bytes> {
     let RerankCall { query, documents, top_n, .. } = call;
     let most = top_n.unwrap_or(documents.len()).min(documents.len());
     let mut body = json!({"query": query, "documents": documents, "top_n": most});

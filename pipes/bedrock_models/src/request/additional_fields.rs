@@ -97,6 +97,7 @@ fn allowed_betas(betas: &Value, valves: &BedrockValves) -> Vec<Value> {
     betas.as_array().into_iter().flatten().filter(known).cloned().collect()
 }
 
+/// Returns whether the valve allows a beta.
 fn is_allowed(beta: &str, valves: &BedrockValves) -> bool {
     valves.anthropic_betas.iter().any(|known| known == beta)
 }

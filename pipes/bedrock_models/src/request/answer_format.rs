@@ -164,6 +164,7 @@ fn close_objects(schema: &Map<String, Value>, plain: bool) -> Value {
     Value::Object(members)
 }
 
+/// Closes the objects of a subschema to properties that it does not name.
 fn close_inner(value: &Value, plain: bool) -> Value {
     value.as_object().map_or_else(|| value.clone(), |schema| close_objects(schema, plain))
 }

@@ -62,6 +62,7 @@ pub fn place_cache_points<'a>(
     remove_invalid_points(tools, system, turns, family);
 }
 
+/// Adds cache points to tools, system prompt and turns, by the policy of the valves.
 fn add_points(
     tools: &mut Vec<Tool<'_>>,
     system: &mut Vec<Block<'_>>,
@@ -157,6 +158,7 @@ fn drop_oldest_points<'a>(
     tools.retain(|tool| stays(matches!(tool, Tool::CachePoint(_))));
 }
 
+/// Returns whether a block is a cache point.
 fn is_point(block: &Block<'_>) -> bool {
     matches!(block, Block::CachePoint(_))
 }

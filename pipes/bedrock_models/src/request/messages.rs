@@ -272,6 +272,7 @@ impl<'a> MessageBuilder<'a> {
         }
     }
 
+    /// Returns the open turn of this role, after it has closed the turn of the other role.
     fn turn_to(&mut self, speaker: ConverseRole) -> &mut OpenMessage<'a> {
         if self.open.as_ref().is_some_and(|open| open.speaker != speaker) {
             self.close();

@@ -112,6 +112,7 @@ pub fn rewrite_object<'a>(schema: &Map<String, Value>, family: &Family) -> Param
     rewrite(schema, family).unwrap_or_else(|| without_note(Json::Value(with_type(schema.clone()))))
 }
 
+/// Returns parameters without a note, whose arguments are sent as they are.
 fn without_note(json: Json<'_>) -> Parameters<'_> {
     Parameters { json, note: String::new(), shape: ArgumentShape::default() }
 }

@@ -117,6 +117,7 @@ impl ChunkBuffer {
         self.push(Chunk::Content(text));
     }
 
+    /// Ends the reasoning, if it is shown in a tag `<think>`.
     fn close_think_tag(&mut self) {
         if mem::take(&mut self.has_open_think_tag) {
             self.push(Chunk::Content("\n</think>\n\n".into()));

@@ -441,6 +441,7 @@ fn to_service_error(frame: &Frame<'_>) -> ServiceError {
     ServiceError::new(frame.name, &said.message, said.original_status_code)
 }
 
+/// Returns a text that is not empty.
 fn non_empty(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }

@@ -139,10 +139,12 @@ impl ModelList {
     }
 }
 
+/// Returns why the list of an upstream is missing.
 fn gap_of(known: &UpstreamModels) -> Option<ListingGap> {
     if known.has_answered() { known.gap() } else { Some(ListingGap::Loading) }
 }
 
+/// Describes the problem of an upstream, for the admin.
 fn problem_of(config: &UpstreamConfig, known: &UpstreamModels) -> Option<String> {
     let message = known.gap()?.message();
     let note = " (the models that it had before the start are served)";
@@ -150,6 +152,7 @@ fn problem_of(config: &UpstreamConfig, known: &UpstreamModels) -> Option<String>
     Some(format!("{}: {message}{note}", config.name()))
 }
 
+/// Returns the id of the model that stands in the picker for a missing list.
 fn gap_model_id(config: &UpstreamConfig) -> String {
     match &config.prefix {
         Some(prefix) => format!("error-{prefix}"),

@@ -192,6 +192,7 @@ fn split_patterns(text: &str, comma: char) -> Vec<String> {
     patterns.map(str::to_owned).collect()
 }
 
+/// Returns a text that is not blank.
 fn non_blank(text: &Option<String>) -> Option<&str> {
     text.as_deref().map(str::trim).filter(|text| !text.is_empty())
 }

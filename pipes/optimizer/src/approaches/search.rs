@@ -266,6 +266,7 @@ async fn reason_in_steps(
     Ok(steps)
 }
 
+/// Returns the first half of a text.
 fn first_half(text: &str) -> String {
     let letters = text.chars().count();
     text.chars().take(letters.div_ceil(2)).collect()

@@ -167,6 +167,7 @@ pub(super) async fn web_search(branch: &Branch, question: &Question) -> Result<O
     Ok(Outcome::Question(question.with_last_text(&text)))
 }
 
+/// Returns queries in quotes, comma-separated.
 fn quote_all(queries: &[String]) -> String {
     queries.iter().map(|query| format!("“{query}”")).collect::<Vec<_>>().join(", ")
 }

@@ -157,7 +157,7 @@ impl Model {
         let Some(size) = size else { return Ok(ImageSize { width: 1024, height: 1024 }) };
         let ImageSize { width, height } = size;
         match self.sizes {
-            Sizes::Within if is_within(size) => Ok(size),
+            Sizes::Within if is_nova_size(size) => Ok(size),
             Sizes::Within => Err(unsupported_field(
                 "size",
                 id,
@@ -173,7 +173,7 @@ impl Model {
     }
 }
 
-fn is_within(ImageSize { width, height }: ImageSize) -> bool {
+fn is_nova_size(ImageSize { width, height }: ImageSize) -> bool {
     let fits = |side: u32| (320..=4096).contains(&side) && side.is_multiple_of(16);
     fits(width)
         && fits(height)
