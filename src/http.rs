@@ -171,14 +171,14 @@ const fn admin(method: Method, path: &'static str, handler: fn() -> actix_web::R
 
 impl Route {
     /// Returns whether a path without prefix belongs to this route.
-    pub fn leads(&self, path: &str) -> bool {
-        leads(self.path, path)
+    pub fn matches(&self, path: &str) -> bool {
+        matches_pattern(self.path, path)
     }
 }
 
 /// Returns whether this path matches a pattern: `{id:.+}` is any text, `{collection:[^/]+}` one
 /// without slashes.
-fn leads(pattern: &str, path: &str) -> bool {
+fn matches_pattern(pattern: &str, path: &str) -> bool {
     let Some((before, rest)) = pattern.split_once('{') else { return pattern == path };
     let (Some((name, after)), Some(path)) = (rest.split_once('}'), path.strip_prefix(before))
     else {
@@ -188,7 +188,7 @@ fn leads(pattern: &str, path: &str) -> bool {
     let most = path.find(|char| !takes(char)).unwrap_or(path.len());
     let ends = path.char_indices().map(|(at, char)| at + char.len_utf8());
     ends.take_while(|end| *end <= most)
-        .any(|end| path.get(end..).is_some_and(|rest| leads(after, rest)))
+        .any(|end| path.get(end..).is_some_and(|rest| matches_pattern(after, rest)))
 }
 
 /// Every route of the host. Ids may hold `.`, `:` and `/`, so an id takes all of the path that is
@@ -271,7 +271,7 @@ fn unprefixed(path: &str) -> &str {
 
 /// Returns the routes of this path: all of those that share the pattern of the first match.
 fn routes_at(path: &str) -> impl Iterator<Item = &'static Route> {
-    let first = ROUTES.iter().find(|route| route.leads(unprefixed(path)));
+    let first = ROUTES.iter().find(|route| route.matches(unprefixed(path)));
     let path = first.map(|route| route.path);
     ROUTES.iter().filter(move |route| Some(route.path) == path)
 }

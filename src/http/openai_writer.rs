@@ -20,16 +20,16 @@ pub struct OpenAiSseWriter {
     /// `data: {… "delta":`, as every frame of the answer begins.
     prefix: Vec<u8>,
     with_usage: bool,
-    begun: bool,
-    finished: bool,
+    has_begun: bool,
+    is_finished: bool,
     /// The number of characters of text that are written.
-    said: usize,
+    written_chars: usize,
     /// The number of sources that are written.
-    cited: usize,
+    citation_count: usize,
     /// The number of pictures that are written.
-    shown: usize,
+    picture_count: usize,
     /// True if sources were sent by events.
-    told: bool,
+    has_source_events: bool,
     for_open_webui: bool,
     /// The place of the answer among several.
     choice: usize,
@@ -54,12 +54,12 @@ impl OpenAiSseWriter {
             buffer,
             prefix,
             with_usage,
-            begun: false,
-            finished: false,
-            said: 0,
-            cited: 0,
-            shown: 0,
-            told: false,
+            has_begun: false,
+            is_finished: false,
+            written_chars: 0,
+            citation_count: 0,
+            picture_count: 0,
+            has_source_events: false,
             for_open_webui: false,
             choice: 0,
             tools: Arc::default(),
@@ -104,20 +104,20 @@ impl FrameWriter for OpenAiSseWriter {
     }
 
     fn chunk(&mut self, chunk: &Chunk) {
-        if !self.begun {
-            self.begun = true;
+        if !self.has_begun {
+            self.has_begun = true;
             self.delta(br#"{"role":"assistant","content":""}"#, None);
         }
         match chunk {
             Chunk::Content(text) => {
-                self.said += text.chars().count();
+                self.written_chars += text.chars().count();
                 self.text(br#"{"content":"#, text);
             }
             Chunk::Picture(picture) => {
-                self.said += picture.words.chars().count();
+                self.written_chars += picture.words.chars().count();
                 let mut image = answer::image(picture);
-                image["index"] = self.shown.into();
-                self.shown += 1;
+                image["index"] = self.picture_count.into();
+                self.picture_count += 1;
                 self.json_delta(&json!({"content": picture.words, "images": [image]}));
             }
             Chunk::Logprobs(tokens) => {
@@ -137,11 +137,11 @@ impl FrameWriter for OpenAiSseWriter {
             }
             // Open WebUI would show twice what it has been told by an event
             // (`docs/reference/open-webui.md`, "Streamed answers" and "Events").
-            Chunk::Citation(_) if self.told && self.for_open_webui => {}
+            Chunk::Citation(_) if self.has_source_events && self.for_open_webui => {}
             Chunk::Citation(citation) => {
-                let mut annotation = citation.annotation(0, self.said);
-                annotation["index"] = self.cited.into();
-                self.cited += 1;
+                let mut annotation = citation.annotation(0, self.written_chars);
+                annotation["index"] = self.citation_count.into();
+                self.citation_count += 1;
                 self.json_delta(&json!({"annotations": [annotation]}));
             }
             Chunk::ToolCall(delta) => self.tool_call(delta),
@@ -149,19 +149,20 @@ impl FrameWriter for OpenAiSseWriter {
             Chunk::NextChoice { finish, .. } => {
                 self.flush_inputs();
                 self.delta(b"{}", Some(*finish));
-                (self.choice, self.said, self.cited, self.shown) = (self.choice + 1, 0, 0, 0);
+                (self.choice, self.written_chars, self.citation_count, self.picture_count) =
+                    (self.choice + 1, 0, 0, 0);
                 self.delta(br#"{"role":"assistant","content":""}"#, None);
             }
             Chunk::Finish(reason) => {
                 self.flush_inputs();
-                self.finished = true;
+                self.is_finished = true;
                 self.delta(b"{}", Some(*reason));
             }
             Chunk::Usage(usage) if self.with_usage => {
                 self.fact("usage", &answer::usage_object(usage));
             }
             Chunk::Event(event) => {
-                self.told |= event.kind == "source";
+                self.has_source_events |= event.kind == "source";
                 // Beside a choice that says nothing: other clients than Open WebUI read every frame
                 // as a chunk.
                 self.open();
@@ -175,7 +176,7 @@ impl FrameWriter for OpenAiSseWriter {
     }
 
     fn has_finished(&self) -> bool {
-        self.finished
+        self.is_finished
     }
 
     /// A comment.

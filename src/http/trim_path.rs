@@ -68,7 +68,7 @@ fn page_of(request: &ServiceRequest) -> Option<String> {
 /// Returns the URI without its trailing slash, if no route has that slash.
 fn without_slash(uri: &Uri) -> Option<Uri> {
     let bare = uri.path().strip_suffix('/').filter(|bare| !bare.is_empty())?;
-    let is_route = ROUTES.iter().any(|route| route.leads(unprefixed(uri.path())));
+    let is_route = ROUTES.iter().any(|route| route.matches(unprefixed(uri.path())));
     if is_route && !PREFIXES.contains(&bare) {
         return None;
     }

@@ -43,7 +43,7 @@ pub struct FoundationModel {
     #[serde(default)]
     pub customizations: Vec<String>,
     /// True if the model supports streaming.
-    #[serde(default = "yes")]
+    #[serde(default = "default_true")]
     pub streaming: bool,
     /// True if the model's lifecycle status is `LEGACY`.
     #[serde(default)]
@@ -79,7 +79,7 @@ fn text() -> Vec<String> {
 }
 
 /// Returns the default of fields that are true unless a model sets them.
-fn yes() -> bool {
+fn default_true() -> bool {
     true
 }
 

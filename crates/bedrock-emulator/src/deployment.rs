@@ -21,10 +21,10 @@ pub struct Deployment {
     /// The base ids of its models. The first one answers.
     pub models: Vec<String>,
     /// True once the deployment can be called.
-    #[serde(default = "yes")]
+    #[serde(default = "default_true")]
     pub ready: bool,
     /// True if the model supports the Converse API.
-    #[serde(default = "yes")]
+    #[serde(default = "default_true")]
     pub instruct: bool,
 }
 
@@ -47,7 +47,7 @@ pub enum DeploymentKind {
 }
 
 /// Returns the default of fields that are true unless a deployment sets them.
-fn yes() -> bool {
+fn default_true() -> bool {
     true
 }
 

@@ -35,11 +35,11 @@ pub(crate) struct Recorder {
 }
 
 /// The reason why a turn was not saved, for the user.
-type Unsaved = &'static str;
+type SaveError = &'static str;
 
 impl Recorder {
     /// Saves the conversation with this answer.
-    pub async fn save(self, answer: Option<Message>) -> Result<(), Unsaved> {
+    pub async fn save(self, answer: Option<Message>) -> Result<(), SaveError> {
         let Self { store, valves, key, mut conversation, new_messages, mut version } = self;
         let was_stored = version.is_some();
         conversation = history::append(conversation, answer.iter().cloned().collect());
@@ -82,7 +82,7 @@ impl Recorder {
 }
 
 /// Logs the error of a save, and returns the reason for the user.
-fn log_unsaved(error: &pipe_sdk::PipeError) -> Unsaved {
+fn log_unsaved(error: &pipe_sdk::PipeError) -> SaveError {
     tracing::warn!(error = error.kind(), "A turn of a conversation was not saved.");
     tracing::debug!(%error, "Why a turn was not saved.");
     "the database cannot be used now"

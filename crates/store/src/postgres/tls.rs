@@ -135,25 +135,25 @@ impl ServerCertVerifier for Verifier {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for Tls {
     type Stream = Encrypted<S>;
     type TlsConnect = Connect;
-    type Error = NoName;
+    type Error = ServerNameError;
 
-    fn make_tls_connect(&mut self, domain: &str) -> Result<Connect, NoName> {
-        let name = ServerName::try_from(domain.to_owned()).map_err(|_| NoName)?;
+    fn make_tls_connect(&mut self, domain: &str) -> Result<Connect, ServerNameError> {
+        let name = ServerName::try_from(domain.to_owned()).map_err(|_| ServerNameError)?;
         Ok(Connect { connector: TlsConnector::from(Arc::clone(&self.0)), name })
     }
 }
 
 /// A host that no certificate could be made out to.
 #[derive(Debug)]
-pub(super) struct NoName;
+pub(super) struct ServerNameError;
 
-impl fmt::Display for NoName {
+impl fmt::Display for ServerNameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the host's name cannot stand in a certificate")
     }
 }
 
-impl std::error::Error for NoName {}
+impl std::error::Error for ServerNameError {}
 
 /// One connection about to be made.
 pub(super) struct Connect {
