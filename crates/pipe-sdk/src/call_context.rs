@@ -1,11 +1,10 @@
 //! The context of a call: its user, its key, and the pipes that it has passed through.
 
-use crate::{Admission, TraceContext, User};
+use crate::{Admission, CallerId, Side, TraceContext, User};
 use std::{
-    hash::{BuildHasher, Hash, RandomState},
     net::{IpAddr, Ipv6Addr},
     sync::{
-        Arc, LazyLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -33,39 +32,6 @@ pub struct CallContext {
     /// The limits from which the request has taken.
     pub admission: Arc<Admission>,
     pub(crate) counted: Arc<AtomicBool>,
-}
-
-/// A number that tells callers apart and reveals nothing else about them. The default is the host
-/// itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallerId(u64);
-
-impl CallerId {
-    /// Returns the number of the caller with this name. It differs after each start of the host.
-    pub fn from_name(name: &impl Hash) -> Self {
-        /// The random keys of the hash that numbers callers.
-        static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-        Self(KEYS.hash_one(name))
-    }
-}
-
-/// The side of a router that an answer is made on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// On machines of one's own.
-    Local,
-    /// At a provider's.
-    Cloud,
-}
-
-impl Side {
-    /// Returns its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Cloud => "cloud",
-        }
-    }
 }
 
 impl CallContext {

@@ -1,9 +1,21 @@
-//! The handle by which a pipe calls the other models of its host.
+//! The host, and the calls that go through it: a pipe gets them, and sends its own by the handle
+//! that they hold.
+
+mod call;
+mod demand;
+mod embed;
+mod image;
+mod rerank;
+
+pub use call::Call;
+pub use demand::Demand;
+pub use embed::{EmbedCall, EmbedInput, Embeddings, Truncate};
+pub use image::{Image, ImageCall, ImageFormat, ImageOptions, ImageQuality, ImageSize, Images};
+pub use rerank::{Rank, RerankCall, Reranked};
 
 use crate::{
-    Body, Call, CallContext, CallerId, ChatRef, ChunkStream, Conversations, Demand, EmbedCall,
-    Embeddings, Hints, ImageCall, Images, Ledger, Model, PipeError, RerankCall, Reranked, Result,
-    Side, Usage, User,
+    Body, CallContext, CallerId, ChatRef, ChunkStream, Conversations, Hints, Ledger, Model,
+    PipeError, Result, Side, Usage, User,
 };
 use futures_util::future::BoxFuture;
 use serde_json::Value;

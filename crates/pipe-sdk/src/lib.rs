@@ -59,27 +59,29 @@
 
 mod admission;
 mod body;
-mod call;
 mod call_context;
+mod caller_id;
+mod chat_ref;
 mod chunk;
 mod context_length;
 mod conversation;
-mod demand;
-mod embed;
+mod demand_kind;
 mod error;
 mod filter;
 mod glob;
+mod hints;
 mod host;
-mod image;
 mod ledger;
 pub mod library;
+mod model;
 mod part_text;
 mod picker;
+mod picture;
 mod pipe;
 mod quirks;
 mod remaining_tokens;
-mod rerank;
 mod secret;
+mod side;
 mod state;
 mod surrogates;
 mod task;
@@ -87,14 +89,16 @@ mod task;
 pub mod testing;
 mod trace;
 mod upstream;
+mod user;
 mod valves;
 
 pub use admission::Admission;
 pub use body::{
     Body, Content, FunctionCall, FunctionTool, Message, Part, Role, StreamOptions, Tool, ToolCall,
 };
-pub use call::{Call, ChatRef, Hints, ResponseRef, User};
-pub use call_context::{CallContext, CallerId, Side};
+pub use call_context::CallContext;
+pub use caller_id::CallerId;
+pub use chat_ref::{ChatRef, ResponseRef};
 pub use chunk::{
     Answer, Chunk, ChunkStream, Citation, Event, FinishReason, ReasoningDetail, ReasoningKind,
     STOP_SEQUENCE_FACT, TokenLogprob, ToolCallDelta, TopLogprob, Usage,
@@ -103,26 +107,30 @@ pub use context_length::is_context_overflow;
 pub use conversation::{
     Conversation, ConversationKey, ConversationVersion, Conversations, SaveOptions, Summary,
 };
-pub use demand::{Demand, DemandKind};
-pub use embed::{EmbedCall, EmbedInput, Embeddings, Truncate};
+pub use demand_kind::DemandKind;
 pub use error::{PipeError, Result};
 pub use filter::{AdmissionRequest, FilterBody, FilterCall, UsageReport};
 pub use glob::matches_glob;
-pub use host::{Host, HostBackend, ModelCard};
-pub use image::{
-    Image, ImageCall, ImageFormat, ImageOptions, ImageQuality, ImageSize, Images, Picture,
+pub use hints::Hints;
+pub use host::{
+    Call, Demand, EmbedCall, EmbedInput, Embeddings, Host, HostBackend, Image, ImageCall,
+    ImageFormat, ImageOptions, ImageQuality, ImageSize, Images, ModelCard, Rank, RerankCall,
+    Reranked, Truncate,
 };
 pub use ledger::{Booking, Charge, Exceeded, Ledger, Window};
+pub use model::{Model, ModelKind, ModelMetadata, ModelResolution, Serves};
 pub use part_text::text_of_part;
 pub use picker::{PICKER_WIDTH, PickerAudience, describe_context, fill_name, shorten_name};
-pub use pipe::{Model, ModelKind, ModelMetadata, ModelResolution, Pipe, Serves};
+pub use picture::Picture;
+pub use pipe::Pipe;
 pub use quirks::{LearnedQuirks, QuirkState, without_quotes};
 pub use remaining_tokens::{find_remaining_tokens, number_after};
-pub use rerank::{Rank, RerankCall, Reranked};
 pub use secret::Secret;
+pub use side::Side;
 pub use state::{Fingerprint, StateFolder};
 pub use surrogates::{replace_lone_surrogates, without_lone_surrogates};
 pub use task::Task;
 pub use trace::TraceContext;
 pub use upstream::{BreakerState, UpstreamState};
+pub use user::User;
 pub use valves::{ValveError, Valves, split_list};

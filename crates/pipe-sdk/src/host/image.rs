@@ -1,23 +1,23 @@
-//! Words in, pictures out.
+//! Image generation: a description becomes images.
 
 mod options;
 
 pub use options::{ImageOptions, ImageQuality, ImageSize};
 
-use crate::{CallerId, Hints, Host, User};
+use crate::{CallerId, Hints, Host, Picture, User};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Pictures to be made.
+/// Images to be generated.
 #[derive(Clone, Debug)]
 pub struct ImageCall {
     /// The model's id within the pipe.
     pub model: String,
     /// The description of the image.
     pub prompt: String,
-    /// How.
+    /// The size, the number, and other options.
     pub options: ImageOptions,
-    /// The picture to begin from, for models that can.
+    /// The image to begin from, for models that accept one.
     pub source: Option<Image>,
     /// The user, if known. [`Host::images`](crate::Host::images) sets it.
     pub user: Option<Arc<User>>,
@@ -30,7 +30,7 @@ pub struct ImageCall {
 }
 
 impl ImageCall {
-    /// One picture of this by the model of this id, with nothing else wished.
+    /// Creates a call for one image of this description, with the model's defaults.
     pub fn new(model: impl Into<String>, prompt: impl Into<String>) -> Self {
         let (model, prompt) = (model.into(), prompt.into());
         Self {
@@ -46,14 +46,14 @@ impl ImageCall {
     }
 }
 
-/// The pictures of one call.
+/// The images of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images {
-    /// As many as were wished, unless the model's filters have taken some away.
+    /// As many as were requested, unless the model's filters removed some.
     pub images: Vec<Image>,
 }
 
-/// A picture.
+/// An image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     /// The file format.
@@ -98,37 +98,14 @@ impl Image {
         Self { format, base64 }
     }
 
-    /// Returns the picture as a URL that holds it.
+    /// Returns the image as a `data:` URL.
     pub fn data_url(&self) -> String {
         format!("data:image/{};base64,{}", self.format.as_str(), self.base64)
     }
 
-    /// Returns the picture in an answer, with these words for those who do not see it.
+    /// Returns the image as a picture of an answer, with an alternative text.
     pub fn with_alt_text(&self, words: &str) -> Picture {
         Picture { url: self.data_url(), words: words.into() }
-    }
-}
-
-/// A picture in an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Picture {
-    /// Its URL: a `data:` URL that holds it, or a link.
-    pub url: String,
-    /// The alternative text, for those who do not see it; may be empty.
-    pub words: String,
-}
-
-impl Picture {
-    /// Returns the image behind this URL, without an alternative text.
-    pub fn from_url(url: &str) -> Self {
-        Self { url: url.into(), words: String::new() }
-    }
-
-    /// Returns the picture as Markdown.
-    pub fn markdown(&self) -> String {
-        let plain = |c: char| if matches!(c, '[' | ']' | '\\' | '\n' | '\r') { ' ' } else { c };
-        let words: String = self.words.chars().map(plain).collect();
-        format!("![{words}]({})", self.url)
     }
 }
 

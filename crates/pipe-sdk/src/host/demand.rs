@@ -1,6 +1,6 @@
 //! The demand of a request: what it asks of a model, as far as it is known before the answer.
 
-use crate::{Body, Content, EmbedCall, ImageCall, Message, ModelKind, Part, RerankCall};
+use crate::{Body, Content, DemandKind, EmbedCall, ImageCall, Message, Part, RerankCall};
 use serde_json::Value;
 
 /// The demand of a request: what it asks of a model, as far as it is known before the answer.
@@ -16,23 +16,6 @@ pub struct Demand {
     /// [`MAX_ANSWER_TOKENS`](Self::MAX_ANSWER_TOKENS), or
     /// [`DEFAULT_ANSWER_TOKENS`](Self::DEFAULT_ANSWER_TOKENS) where it sets no limit.
     pub completion_tokens: u64,
-}
-
-/// The kind of a demand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DemandKind {
-    /// An answer to a chat.
-    Chat,
-    /// Vectors of texts.
-    Embedding,
-    /// Documents in order.
-    Rerank,
-    /// Pictures.
-    Image,
-    /// Passages of documents.
-    Search,
-    /// The count of a chat's tokens.
-    TokenCount,
 }
 
 /// About as many tokens as a picture or a page of a file is read as.
@@ -96,17 +79,6 @@ impl Demand {
     /// Creates the demand of one request without tokens.
     fn single(kind: DemandKind) -> Self {
         Self { kind, amount: 1, prompt_tokens: 0, completion_tokens: 0 }
-    }
-}
-
-impl From<ModelKind> for DemandKind {
-    fn from(kind: ModelKind) -> Self {
-        match kind {
-            ModelKind::Chat => Self::Chat,
-            ModelKind::Embed => Self::Embedding,
-            ModelKind::Rerank => Self::Rerank,
-            ModelKind::Image => Self::Image,
-        }
     }
 }
 
