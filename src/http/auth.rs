@@ -87,7 +87,7 @@ impl Callers {
     }
 
     /// Returns the caller of a request: its address and its host.
-    fn of(&self, request: &ServiceRequest) -> Caller {
+    fn identify(&self, request: &ServiceRequest) -> Caller {
         let headers = request.headers();
         let peer = request.peer_addr().map(|peer| peer.ip());
         Caller {
@@ -173,7 +173,7 @@ impl Keys {
         caller: &Caller,
         access: Access,
     ) -> Result<Option<KeyName>, Error> {
-        let mut keys = sent(headers).peekable();
+        let mut keys = sent_keys(headers).peekable();
         let refused =
             |message: &str| Error::new(StatusCode::UNAUTHORIZED, message).code("invalid_api_key");
         if keys.peek().is_none() {
@@ -241,7 +241,7 @@ pub async fn authorize(
     let is_open =
         access == Access::Open || (state.open_metrics && unprefixed(request.path()) == "/metrics");
     if !is_open {
-        let caller = state.callers.of(&request);
+        let caller = state.callers.identify(&request);
         let checked = state.keys.check(request.headers(), &caller, access);
         let name = checked.map_err(|error| match error.status_code() {
             StatusCode::UNAUTHORIZED => state.callers.refuse(error, &caller, &record),
@@ -267,7 +267,7 @@ fn is_handshake_with_body(request: &ServiceRequest) -> bool {
 
 /// Returns the keys of a request: OpenAI's clients send a bearer token, Anthropic's a header of
 /// their own, and some send both.
-fn sent(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+fn sent_keys(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let own = text("x-api-key").map(str::trim).filter(|key| !key.is_empty());
     text(header::AUTHORIZATION.as_str()).and_then(bearer).into_iter().chain(own)

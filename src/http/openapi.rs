@@ -17,7 +17,7 @@ use operations::{Body, OPERATIONS, Operation, Success};
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 
-/// The OpenAPI document.
+/// The `OpenAPI` document.
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| document().to_string());
 
 /// The schemas of responses.

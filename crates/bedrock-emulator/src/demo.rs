@@ -148,7 +148,7 @@ mod tests {
     use serde_json::json;
     use std::time::Duration;
 
-    async fn asked(model: &str, body: Value) -> Value {
+    async fn fold_answer(model: &str, body: Value) -> Value {
         let catalogue = Catalogue::default();
         let answer = answer(catalogue.model(model).unwrap(), "us-west-2", &body, None);
         fold(answer.stream(Duration::ZERO)).await.unwrap()
@@ -172,7 +172,7 @@ mod tests {
         let mut body = with(says("What is this?"), "system", json!([{ "text": "Be kind." }]));
         let image = json!({ "image": { "format": "png", "source": { "bytes": base64::encode([0; 2048]) } } });
         body["messages"][0]["content"].as_array_mut().unwrap().push(image);
-        let answer = asked("amazon.nova-lite-v1:0", body).await;
+        let answer = fold_answer("amazon.nova-lite-v1:0", body).await;
         for part in
             ["**Nova Lite** in us-west-2", "“What is this?”", "1 image: png, 2 kB", "system prompt"]
         {
@@ -185,7 +185,7 @@ mod tests {
         let tools = json!({ "tools": [{ "toolSpec": { "name": "get_weather", "inputSchema": { "json": {
             "type": "object", "properties": { "city": { "type": "string" } }, "required": ["city"] } } } }] });
         let mut body = with(says("How is the weather in Lisbon?"), "toolConfig", tools);
-        let answer = asked("amazon.nova-lite-v1:0", body.clone()).await;
+        let answer = fold_answer("amazon.nova-lite-v1:0", body.clone()).await;
         let call = answer["output"]["message"]["content"][0]["toolUse"].clone();
         assert_eq!(
             (&call["name"], &call["input"]),
@@ -197,7 +197,7 @@ mod tests {
         let turns = body["messages"].as_array_mut().unwrap();
         turns.push(answer["output"]["message"].clone());
         turns.push(json!({ "role": "user", "content": [result] }));
-        assert_eq!(text(&asked("amazon.nova-lite-v1:0", body).await), "The tool says: sunny");
+        assert_eq!(text(&fold_answer("amazon.nova-lite-v1:0", body).await), "The tool says: sunny");
     }
 
     #[tokio::test]
@@ -207,7 +207,8 @@ mod tests {
             (json!({ "stopSequences": [" in "] }), "stop_sequence", "Hello from **Nova Micro**"),
         ] {
             let answer =
-                asked("amazon.nova-micro-v1:0", with(says("hi"), "inferenceConfig", config)).await;
+                fold_answer("amazon.nova-micro-v1:0", with(says("hi"), "inferenceConfig", config))
+                    .await;
             assert_eq!((answer["stopReason"].as_str().unwrap(), text(&answer)), (reason, said));
         }
     }
@@ -219,7 +220,7 @@ mod tests {
         for (model, signed) in
             [("anthropic.claude-haiku-4-5-20251001-v1:0", true), ("deepseek.r1-v1:0", false)]
         {
-            let answer = asked(model, body.clone()).await;
+            let answer = fold_answer(model, body.clone()).await;
             let reasoning =
                 &answer["output"]["message"]["content"][0]["reasoningContent"]["reasoningText"];
             assert_eq!(reasoning.get("signature").is_some(), signed, "{answer}");

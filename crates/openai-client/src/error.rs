@@ -232,7 +232,7 @@ mod tests {
     use super::*;
     use resilience::Classify as _;
 
-    fn said(status: u16, code: &str, message: &str) -> OpenAiError {
+    fn api_error(status: u16, code: &str, message: &str) -> OpenAiError {
         let (code, message) = (code.into(), message.into());
         OpenAiError::Api(ApiError { status, code, message, ..ApiError::default() })
     }
@@ -258,7 +258,7 @@ mod tests {
             (529, "Unavailable"),
             (0, "Upstream"),
         ] {
-            let error = format!("{:?}", said(status, "", "words").into_pipe_error("m"));
+            let error = format!("{:?}", api_error(status, "", "words").into_pipe_error("m"));
             assert!(error.starts_with(kind), "{status}: {error}");
         }
     }
@@ -270,7 +270,7 @@ mod tests {
             ("", "This model's maximum context length is 8192 tokens"),
             ("", "the request exceeds the available context size, try increasing it"),
         ] {
-            let error = said(400, code, words).into_pipe_error("m");
+            let error = api_error(400, code, words).into_pipe_error("m");
             assert!(matches!(
                 error,
                 PipeError::BadRequest { code: Some("context_length_exceeded"), .. }
@@ -280,13 +280,14 @@ mod tests {
 
     #[test]
     fn a_quota_that_is_used_up_is_not_asked_for_again() {
-        assert!(said(429, "", "slow down").verdict().is_retryable);
-        assert!(!said(429, "insufficient_quota", "check your plan").verdict().is_retryable);
+        assert!(api_error(429, "", "slow down").verdict().is_retryable);
+        assert!(!api_error(429, "insufficient_quota", "check your plan").verdict().is_retryable);
     }
 
     #[test]
     fn a_key_that_is_not_accepted_is_not_quoted() {
-        let error = said(401, "", "Incorrect API key provided: sk-hunter2").into_pipe_error("m");
+        let error =
+            api_error(401, "", "Incorrect API key provided: sk-hunter2").into_pipe_error("m");
         assert!(!error.to_string().contains("hunter2"));
     }
 }

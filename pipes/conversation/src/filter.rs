@@ -3,7 +3,7 @@
 use crate::{
     ConversationPipe, prompt,
     recorder::Recorder,
-    request::{Kind, Request},
+    request::{ConversationUse, Request},
 };
 use pipe_sdk::{Conversation, FilterBody, FilterCall, Message, Result};
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ impl ConversationPipe {
         let chat_id = body.0.get("chat_id").and_then(Value::as_str);
         let Some(messages) = messages(body) else { return };
         let Ok(request) = Request::from_filter(chat_id, messages, host.context()) else { return };
-        let Kind::History(key) = &request.kind else { return };
+        let ConversationUse::History(key) = &request.kind else { return };
         let store = host.conversations();
         let Ok(loaded) = store.load(key.clone()).await else { return };
         let (stored, version) = loaded.unzip();

@@ -1,7 +1,7 @@
 //! The history of a request: what is stored and what the client sent, as one.
 
 use crate::{
-    request::{Kind, Request},
+    request::{ConversationUse, Request},
     turns::{self, Turn},
 };
 use pipe_sdk::{Conversation, Message, Role};
@@ -12,14 +12,16 @@ pub(crate) fn merge(stored: Option<Conversation>, request: &Request) -> Conversa
     let stored = stored.unwrap_or_default();
     let messages = &request.messages;
     let mut merged = match &request.kind {
-        Kind::Stateless | Kind::History(_) => replace(stored, messages.clone()),
-        Kind::Response { .. } => append(stored, messages.clone()),
-        Kind::Continued(_) => match overlap(&stored, messages) {
+        ConversationUse::Stateless | ConversationUse::History(_) => {
+            replace(stored, messages.clone())
+        }
+        ConversationUse::Response { .. } => append(stored, messages.clone()),
+        ConversationUse::Continued(_) => match overlap(&stored, messages) {
             Some(overlap) => append(stored, messages.iter().skip(overlap).cloned().collect()),
             None => replace(stored, messages.clone()),
         },
     };
-    if !request.instructions.is_empty() || matches!(request.kind, Kind::History(_)) {
+    if !request.instructions.is_empty() || matches!(request.kind, ConversationUse::History(_)) {
         merged.instructions.clone_from(&request.instructions);
     }
     merged
@@ -105,7 +107,7 @@ mod tests {
         Some(Conversation { turns: turns::split(messages(json)), ..Conversation::default() })
     }
 
-    fn request(kind: Kind, json: &Value) -> Request {
+    fn request(kind: ConversationUse, json: &Value) -> Request {
         let (instructions, messages) = turns::split_instructions(messages(json));
         Request { kind, instructions, own_instructions: Vec::new(), messages }
     }
@@ -117,11 +119,13 @@ mod tests {
     #[test]
     fn new_messages_continue_and_a_history_replaces() {
         let before = || stored(&json!([user("a"), assistant("b")]));
-        let continued =
-            |sent: &Value| texts(&merge(before(), &request(Kind::Continued(key()), sent)));
+        let continued = |sent: &Value| {
+            texts(&merge(before(), &request(ConversationUse::Continued(key()), sent)))
+        };
         assert_eq!(continued(&json!([user("c")])), ["a", "b", "c"]);
         assert_eq!(continued(&json!([user("x"), assistant("y"), user("z")])), ["x", "y", "z"]);
-        let history = |sent: &Value| texts(&merge(before(), &request(Kind::History(key()), sent)));
+        let history =
+            |sent: &Value| texts(&merge(before(), &request(ConversationUse::History(key()), sent)));
         assert_eq!(history(&json!([user("edited")])), ["edited"], "the first message was edited");
         assert_eq!(history(&json!([user("a"), assistant("b"), user("c")])), ["a", "b", "c"]);
     }
@@ -132,7 +136,7 @@ mod tests {
         let result = json!({"role": "tool", "tool_call_id": "1", "content": "r"});
         let before = || stored(&json!([user("a"), call]));
         for sent in [json!([result]), json!([call, result])] {
-            let merged = merge(before(), &request(Kind::Continued(key()), &sent));
+            let merged = merge(before(), &request(ConversationUse::Continued(key()), &sent));
             assert_eq!((merged.turns.len(), merged.turns[0].len()), (1, 3), "{sent}");
         }
     }
@@ -144,25 +148,31 @@ mod tests {
         let summary = Summary { text: "s".into(), turns: 2, digest: turns::digest("", covered) };
         let before =
             || Some(Conversation { summary: Some(summary.clone()), ..stored(&json!([])).unwrap() });
-        let merged = merge(before(), &request(Kind::History(key()), &all));
+        let merged = merge(before(), &request(ConversationUse::History(key()), &all));
         assert_eq!((texts(&merged), merged.summary), (vec!["e".to_owned()], Some(summary.clone())));
         let edited = json!([user("a"), assistant("B"), user("c"), assistant("d"), user("e")]);
-        let merged = merge(before(), &request(Kind::History(key()), &edited));
+        let merged = merge(before(), &request(ConversationUse::History(key()), &edited));
         assert_eq!((merged.turns.len(), merged.summary), (3, None));
     }
 
     #[test]
     fn instructions_of_the_first_request_hold_until_others_are_sent() {
         let system = |text: &str| json!({"role": "system", "content": text});
-        let first = merge(None, &request(Kind::Continued(key()), &json!([system("s"), user("a")])));
+        let first = merge(
+            None,
+            &request(ConversationUse::Continued(key()), &json!([system("s"), user("a")])),
+        );
         assert_eq!(first.instructions[0].text(), "s");
-        let second =
-            merge(Some(first.clone()), &request(Kind::Continued(key()), &json!([user("b")])));
+        let second = merge(
+            Some(first.clone()),
+            &request(ConversationUse::Continued(key()), &json!([user("b")])),
+        );
         assert_eq!(second.instructions[0].text(), "s");
         let other = json!([system("t"), user("b")]);
-        let third = merge(Some(first.clone()), &request(Kind::Continued(key()), &other));
+        let third = merge(Some(first.clone()), &request(ConversationUse::Continued(key()), &other));
         assert_eq!(third.instructions[0].text(), "t");
-        let webui = merge(Some(first), &request(Kind::History(key()), &json!([user("b")])));
+        let webui =
+            merge(Some(first), &request(ConversationUse::History(key()), &json!([user("b")])));
         assert!(webui.instructions.is_empty());
     }
 }

@@ -29,7 +29,7 @@ use pipe_sdk::{
     split_list,
 };
 use recorder::Recorder;
-use request::{Kind, Request};
+use request::{ConversationUse, Request};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// The id of the pipe.
@@ -152,12 +152,12 @@ impl ConversationPipe {
         let loaded = match request.kind.load_key() {
             None => None,
             Some(key) => match (host.conversations().load(key.clone()).await, &request.kind) {
-                (Ok(None), Kind::Response { .. }) => {
+                (Ok(None), ConversationUse::Response { .. }) => {
                     return Err(previous_response_not_found(&key.id));
                 }
                 (Ok(loaded), _) => loaded,
                 // The client has sent the whole history.
-                (Err(error), Kind::History(_)) => {
+                (Err(error), ConversationUse::History(_)) => {
                     tracing::warn!(
                         error = error.kind(),
                         "A chat goes on without its stored conversation."
@@ -233,9 +233,9 @@ impl ConversationPipe {
     /// Returns the recorder of this request, if its conversation is stored.
     fn recorder(&self, request: &Request, history: History, host: &Host) -> Option<Recorder> {
         let key = request.kind.save_key()?.clone();
-        let is_continued = matches!(request.kind, Kind::Continued(_));
+        let is_continued = matches!(request.kind, ConversationUse::Continued(_));
         // Each response is stored under a new id.
-        let is_response = matches!(request.kind, Kind::Response { .. });
+        let is_response = matches!(request.kind, ConversationUse::Response { .. });
         Some(Recorder {
             store: host.conversations(),
             valves: Arc::clone(&self.valves),

@@ -18,7 +18,7 @@ const TEMPORARY: &str = "local:";
 
 /// The way in which a client uses a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ConversationUse {
     /// It sends its whole history with each request and keeps no conversation here.
     Stateless,
     /// It sends its whole history with each request, as Open WebUI does.
@@ -37,7 +37,7 @@ pub(crate) enum Kind {
 /// A request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    pub kind: Kind,
+    pub kind: ConversationUse,
     /// The leading system messages that the client sent.
     pub instructions: Vec<Message>,
     /// The instructions that hold for this request alone.
@@ -50,7 +50,7 @@ impl Request {
     /// Takes the conversation's id and the messages out of a call.
     pub fn take(call: &mut Call) -> Result<Self> {
         let context = call.host.context().clone();
-        let kind = Kind::take(&mut call.body, &call.hints, &call.chat, &context)?;
+        let kind = ConversationUse::take(&mut call.body, &call.hints, &call.chat, &context)?;
         let mut messages = std::mem::take(&mut call.body.messages);
         let has_own = call.chat.response.as_ref().is_some_and(|response| response.has_instructions);
         let rest = messages.split_off(usize::from(has_own).min(messages.len()));
@@ -65,13 +65,13 @@ impl Request {
         context: &CallContext,
     ) -> Result<Self> {
         let key = history_key(chat_id, context)?;
-        let kind = key.map_or(Kind::Stateless, Kind::History);
+        let kind = key.map_or(ConversationUse::Stateless, ConversationUse::History);
         let (instructions, messages) = turns::split_instructions(messages);
         Ok(Self { kind, instructions, own_instructions: Vec::new(), messages })
     }
 }
 
-impl Kind {
+impl ConversationUse {
     /// Takes the id of the conversation out of a request, and returns the kind that it names.
     fn take(body: &mut Body, hints: &Hints, chat: &ChatRef, context: &CallContext) -> Result<Self> {
         let named = take_id(&mut body.rest, hints)?;

@@ -16,7 +16,7 @@ pub(crate) enum MissingCapability {
 
 impl MissingCapability {
     /// Returns the capability that the local model lacks for this chat, by the valves.
-    pub fn of(body: &Body, valves: &HybridValves) -> Option<Self> {
+    pub fn find(body: &Body, valves: &HybridValves) -> Option<Self> {
         if !valves.local_images && body.messages.iter().any(has_media) {
             return Some(Self::Media);
         }
@@ -109,7 +109,7 @@ mod tests {
             (json!({"max_tokens": 9}), &small, None),
             (json!({"max_tokens": 10}), &small, Some(MissingCapability::Context)),
         ] {
-            assert_eq!(MissingCapability::of(&body(fields.clone()), valves), missing, "{fields}");
+            assert_eq!(MissingCapability::find(&body(fields.clone()), valves), missing, "{fields}");
         }
     }
 

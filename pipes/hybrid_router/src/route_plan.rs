@@ -40,7 +40,7 @@ impl RoutePlan {
         denied: Option<CloudDenied>,
     ) -> Result<Self> {
         let reason = if denied.is_none() { cloud_reason(call, valves, now) } else { None };
-        if let Some(missing) = MissingCapability::of(&call.body, valves) {
+        if let Some(missing) = MissingCapability::find(&call.body, valves) {
             return match denied {
                 Some(denied) => Err(denied.into_error(missing)),
                 None if reason.is_none() && !valves.cloud_fallback => Err(no_fallback(missing)),

@@ -296,11 +296,11 @@ mod tests {
         chunks.iter().for_each(|chunk| events.chunk(chunk));
         events.done();
         let written = String::from_utf8(events.take().to_vec()).unwrap();
-        written.split_terminator("\n\n").map(told).collect()
+        written.split_terminator("\n\n").map(summarize).collect()
     }
 
-    /// An event in a few words.
-    fn told(event: &str) -> String {
+    /// Summarizes an event.
+    fn summarize(event: &str) -> String {
         let (name, data) = event.split_once("\ndata: ").unwrap();
         let data: Value = serde_json::from_str(data).unwrap();
         assert_eq!(name, format!("event: {}", data["type"].as_str().unwrap()));
@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn calls_that_come_in_turns_are_told_one_after_the_other() {
-        let told = events(&[
+        let summaries = events(&[
             Chunk::Role,
             piece(0, "f", ""),
             piece(1, "g", ""),
@@ -340,7 +340,7 @@ mod tests {
             Chunk::Finish(FinishReason::ToolCalls),
         ]);
         assert_eq!(
-            told,
+            summaries,
             [
                 "message_start",
                 "+0 tool_usef",
@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_call_whose_arguments_are_whole_ends_when_the_next_one_begins() {
-        let told = events(&[
+        let summaries = events(&[
             piece(0, "f", "{}"),
             piece(1, "g", ""),
             piece(1, "", "{\"b\":2}"),
@@ -370,7 +370,7 @@ mod tests {
         ]);
         let end = ["-1", "message_delta", "message_stop"];
         let calls = ["message_start", "+0 tool_usef", "0 {}", "-0", "+1 tool_useg"];
-        assert_eq!(told, [&calls[..], &["1 {\"b\":2}"], &end].concat());
+        assert_eq!(summaries, [&calls[..], &["1 {\"b\":2}"], &end].concat());
     }
 
     #[test]

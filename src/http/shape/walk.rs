@@ -92,19 +92,21 @@ struct ValueCheck<'a> {
 
 /// The result of the check of a value.
 #[derive(Clone, Copy, PartialEq)]
-enum Seen {
-    Nothing,
-    Something,
+enum CheckedValue {
+    Missing,
+    Present,
     Kind(&'static str),
 }
 
 impl<'de> DeserializeSeed<'de> for ValueCheck<'_> {
-    type Value = Seen;
+    type Value = CheckedValue;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Seen, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<CheckedValue, D::Error> {
         match self.shape {
             // Read without a look at what is within, however deep it is.
-            Shape::Any => deserializer.deserialize_ignored_any(IgnoredAny).map(|_| Seen::Something),
+            Shape::Any => {
+                deserializer.deserialize_ignored_any(IgnoredAny).map(|_| CheckedValue::Present)
+            }
             _ => deserializer.deserialize_any(self),
         }
     }
@@ -120,17 +122,17 @@ impl ValueCheck<'_> {
     }
 
     /// Accepts the value if it fits its schema.
-    fn accept_if<E: Error>(self, fits: bool) -> Result<Seen, E> {
-        if fits { Ok(Seen::Something) } else { self.violation() }
+    fn accept_if<E: Error>(self, fits: bool) -> Result<CheckedValue, E> {
+        if fits { Ok(CheckedValue::Present) } else { self.violation() }
     }
 
     /// Ends parsing, as the value has another type than its schema.
-    fn violation<E: Error>(self) -> Result<Seen, E> {
+    fn violation<E: Error>(self) -> Result<CheckedValue, E> {
         let rule = format!("must be {}", self.shape.describe());
         Err(self.progress.violation(rule))
     }
 
-    fn check_number<E: Error>(self, number: f64) -> Result<Seen, E> {
+    fn check_number<E: Error>(self, number: f64) -> Result<CheckedValue, E> {
         let shape = self.find_schema(|shape| shape.takes_number(number));
         self.accept_if(shape.is_some())
     }
@@ -154,42 +156,42 @@ impl Shape {
 }
 
 impl<'de> Visitor<'de> for ValueCheck<'_> {
-    type Value = Seen;
+    type Value = CheckedValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shape.describe())
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Seen, E> {
-        if self.is_optional { Ok(Seen::Nothing) } else { self.violation() }
+    fn visit_unit<E: Error>(self) -> Result<CheckedValue, E> {
+        if self.is_optional { Ok(CheckedValue::Missing) } else { self.violation() }
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Seen, E> {
+    fn visit_bool<E: Error>(self, _: bool) -> Result<CheckedValue, E> {
         let shape = self.find_schema(|shape| matches!(shape, Shape::Flag));
         self.accept_if(shape.is_some())
     }
 
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Seen, E> {
+    fn visit_u64<E: Error>(self, number: u64) -> Result<CheckedValue, E> {
         self.check_number(number as f64)
     }
 
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Seen, E> {
+    fn visit_i64<E: Error>(self, number: i64) -> Result<CheckedValue, E> {
         self.check_number(number as f64)
     }
 
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Seen, E> {
+    fn visit_f64<E: Error>(self, number: f64) -> Result<CheckedValue, E> {
         self.check_number(number)
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Seen, E> {
+    fn visit_str<E: Error>(self, text: &str) -> Result<CheckedValue, E> {
         let word = |words: &'static [&'static str]| words.iter().find(|word| **word == text);
         match self.find_schema(Shape::takes_text) {
-            Some(Shape::Text) => Ok(Seen::Something),
+            Some(Shape::Text) => Ok(CheckedValue::Present),
             Some(Shape::Kind(kinds)) => {
-                Ok(word(kinds).map_or(Seen::Something, |kind| Seen::Kind(kind)))
+                Ok(word(kinds).map_or(CheckedValue::Present, |kind| CheckedValue::Kind(kind)))
             }
             Some(Shape::Word(words)) => match word(words) {
-                Some(word) => Ok(Seen::Kind(word)),
+                Some(word) => Ok(CheckedValue::Kind(word)),
                 None => self.violation(),
             },
             Some(Shape::NumberOrText(shape)) => {
@@ -200,7 +202,7 @@ impl<'de> Visitor<'de> for ValueCheck<'_> {
         }
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Seen, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<CheckedValue, A::Error> {
         let Some(Shape::List(items, shape)) =
             self.find_schema(|shape| matches!(shape, Shape::List(..)))
         else {
@@ -219,14 +221,14 @@ impl<'de> Visitor<'de> for ValueCheck<'_> {
                 break;
             }
         }
-        Ok(Seen::Something)
+        Ok(CheckedValue::Present)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Seen, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<CheckedValue, A::Error> {
         let is_object = |shape: &Shape| matches!(shape, Shape::Object(..) | Shape::Map(_));
         match self.find_schema(is_object) {
             Some(Shape::Object(fields, needs)) => {
-                let mut seen = vec![Seen::Nothing; fields.len()];
+                let mut seen = vec![CheckedValue::Missing; fields.len()];
                 while let Some(known) =
                     map.next_key_seed(FieldIndex(fields.iter().map(|field| field.0)))?
                 {
@@ -242,7 +244,7 @@ impl<'de> Visitor<'de> for ValueCheck<'_> {
                     self.progress.path.pop();
                 }
                 let seen: Vec<_> = fields.iter().map(|field| field.0).zip(seen).collect();
-                find_missing(&seen, needs).map_or(Ok(Seen::Something), |(name, rule)| {
+                find_missing(&seen, needs).map_or(Ok(CheckedValue::Present), |(name, rule)| {
                     self.progress.path.push(Step::Field(name.into()));
                     Err(self.progress.violation(rule))
                 })
@@ -257,7 +259,7 @@ impl<'de> Visitor<'de> for ValueCheck<'_> {
                     })?;
                     self.progress.path.pop();
                 }
-                Ok(Seen::Something)
+                Ok(CheckedValue::Present)
             }
             _ => self.violation(),
         }
@@ -265,14 +267,18 @@ impl<'de> Visitor<'de> for ValueCheck<'_> {
 }
 
 /// Returns the first field that is missing, and the rule.
-fn find_missing(seen: &[(&str, Seen)], needs: &[super::Need]) -> Option<(&'static str, String)> {
+fn find_missing(
+    seen: &[(&str, CheckedValue)],
+    needs: &[super::Need],
+) -> Option<(&'static str, String)> {
     let of = |name: &str| {
         let field = seen.iter().find(|(field, _)| *field == name);
-        field.map_or(Seen::Nothing, |(_, seen)| *seen)
+        field.map_or(CheckedValue::Missing, |(_, seen)| *seen)
     };
     let kind = of("type");
     let missing = |(with_kind, name): &&super::Need| {
-        (with_kind.is_empty() || kind == Seen::Kind(with_kind)) && of(name) == Seen::Nothing
+        (with_kind.is_empty() || kind == CheckedValue::Kind(with_kind))
+            && of(name) == CheckedValue::Missing
     };
     needs.iter().find(missing).map(|(kind, name)| {
         let rule = match *kind {

@@ -26,7 +26,7 @@ struct Outcome {
 pub async fn measure(wish: &Measure) -> anyhow::Result<()> {
     let tasks = match &wish.tasks {
         Some(file) => tasks::read(file)?,
-        None => tasks::made(wish.count, wish.seed),
+        None => tasks::generate_tasks(wish.count, wish.seed),
     };
     let tasks: Vec<_> = tasks.into_iter().take(wish.count).collect();
     println!(

@@ -18,7 +18,7 @@ pub struct Model {
 
 /// The measured figures.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen {
+pub struct SimulationResult {
     /// The share of right answers.
     pub right: f64,
     /// The number of calls a question.
@@ -35,7 +35,12 @@ const RIGHT: &str = "The answer is 42.";
 ///
 /// # Errors
 /// If the approach gives no answer.
-pub async fn run(approach: &str, model: Model, trials: usize, seed: u64) -> anyhow::Result<Seen> {
+pub async fn run(
+    approach: &str,
+    model: Model,
+    trials: usize,
+    seed: u64,
+) -> anyhow::Result<SimulationResult> {
     let chance = Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)));
     let behave = move |call: Call| {
         let prompt = call.body.messages.iter().map(Message::text).collect::<Vec<_>>().join("\n");
@@ -61,7 +66,7 @@ pub async fn run(approach: &str, model: Model, trials: usize, seed: u64) -> anyh
         right += usize::from(answer.content == RIGHT);
     }
     let trials = trials.max(1) as f64;
-    Ok(Seen { right: right as f64 / trials, calls: host.calls().len() as f64 / trials })
+    Ok(SimulationResult { right: right as f64 / trials, calls: host.calls().len() as f64 / trials })
 }
 
 /// Returns the reply of the simulated model. Wrong answers differ from each other.

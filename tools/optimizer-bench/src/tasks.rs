@@ -27,8 +27,8 @@ pub fn read(file: &Path) -> anyhow::Result<Vec<Task>> {
     lines.map(task).collect()
 }
 
-/// Sums of two steps and multiple choice, made up.
-pub fn made(count: usize, seed: u64) -> Vec<Task> {
+/// Generates tasks: sums of two steps, and multiple choice.
+pub fn generate_tasks(count: usize, seed: u64) -> Vec<Task> {
     let mut chance = fastrand::Rng::with_seed(seed);
     let task = |number: usize| {
         let (one, two, three) = (chance.u32(2..20), chance.u32(2..10), chance.u32(1..30));
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn made_tasks_are_the_same_for_the_same_seed_and_have_their_answer_among_the_options() {
-        let (one, other) = (made(20, 7), made(20, 7));
+        let (one, other) = (generate_tasks(20, 7), generate_tasks(20, 7));
         for (one, other) in one.iter().zip(&other) {
             assert_eq!(one.question, other.question);
         }

@@ -469,7 +469,7 @@ mod tests {
         EventHandler::new(options, ReasoningOutput::default())
     }
 
-    fn tell(
+    fn handle(
         events: &mut EventHandler,
         name: &str,
         payload: &Value,
@@ -485,17 +485,17 @@ mod tests {
     }
 
     fn finish(events: &mut EventHandler, reason: &str) -> Vec<Chunk> {
-        tell(events, "messageStop", &json!({"stopReason": reason})).unwrap()
+        handle(events, "messageStop", &json!({"stopReason": reason})).unwrap()
     }
 
     fn call(events: &mut EventHandler, number: u64, name: &str) -> Vec<Chunk> {
         let start = json!({"start": {"toolUse": {"toolUseId": "i", "name": name}}, "contentBlockIndex": number});
-        tell(events, "contentBlockStart", &start).unwrap()
+        handle(events, "contentBlockStart", &start).unwrap()
     }
 
     fn delta(events: &mut EventHandler, number: u64, delta: &Value) -> Vec<Chunk> {
         let delta = json!({"delta": delta, "contentBlockIndex": number});
-        tell(events, "contentBlockDelta", &delta).unwrap()
+        handle(events, "contentBlockDelta", &delta).unwrap()
     }
 
     #[test]
@@ -522,7 +522,7 @@ mod tests {
     #[test]
     fn a_malformed_answer_is_an_error_if_there_is_nothing_else() {
         let stop = json!({"stopReason": "malformed_tool_use"});
-        let error = tell(&mut events(), "messageStop", &stop);
+        let error = handle(&mut events(), "messageStop", &stop);
         assert_eq!(error, Err(EventError::EmptyAnswer("malformed_tool_use".into())));
         let mut events = events();
         delta(&mut events, 0, &json!({"text": "a"}));
@@ -593,7 +593,7 @@ mod tests {
             []
         );
         let mut blocks =
-            tell(&mut events, "contentBlockStop", &json!({"contentBlockIndex": 0})).unwrap();
+            handle(&mut events, "contentBlockStop", &json!({"contentBlockIndex": 0})).unwrap();
         blocks.extend(finish(&mut events, "end_turn"));
         let detail = |index, kind| {
             Chunk::ReasoningDetail(ReasoningDetail {
@@ -618,9 +618,9 @@ mod tests {
         let mut events = events();
         let own = json!({"usage": {"output_tokens_details": {"thinking_tokens": 7}}});
         let stop = json!({"stopReason": "end_turn", "additionalModelResponseFields": own});
-        tell(&mut events, "messageStop", &stop).unwrap();
+        handle(&mut events, "messageStop", &stop).unwrap();
         let metadata = json!({"usage": {"inputTokens": 10, "cacheReadInputTokens": 100, "cacheWriteInputTokens": 5, "outputTokens": 9}, "serviceTier": {"type": "flex"}});
-        let told = tell(&mut events, "metadata", &metadata).unwrap();
+        let told = handle(&mut events, "metadata", &metadata).unwrap();
         assert_eq!(told[0], Chunk::Fact("service_tier", "flex".into()));
         let Chunk::Usage(usage) = &told[1] else { panic!("{told:?}") };
         assert_eq!((usage.prompt_tokens, usage.completion_tokens), (115, 9));
@@ -641,7 +641,7 @@ mod tests {
             ),
             ("metadata", json!({"metrics": {"latencyMs": 1}})),
         ] {
-            assert_eq!(tell(&mut events(), name, &payload), Ok(vec![]), "{payload}");
+            assert_eq!(handle(&mut events(), name, &payload), Ok(vec![]), "{payload}");
         }
     }
 

@@ -8,7 +8,7 @@ use reqwest::{
 };
 use serde_json::Value;
 
-/// A client of a SearXNG server.
+/// A client of a `SearXNG` server.
 pub(super) struct SearXng {
     pub base: Url,
     /// The bearer token of a proxy before the server, if there is one.
