@@ -1,4 +1,4 @@
-//! The word that was probably meant.
+//! Suggests the known word that is most similar to a misspelt one.
 
 /// Returns the candidate that looks most like `word`, if one looks alike at all.
 pub fn find_nearest<'a>(

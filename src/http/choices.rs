@@ -1,4 +1,4 @@
-//! Several answers to one request, told as they come.
+//! The choices of a request with `n` above 1: several answers, merged into one stream of chunks.
 
 use futures_util::Stream;
 use pipe_sdk::{Chunk, ChunkStream, Result, Usage};

@@ -1,9 +1,10 @@
-//! The file in which the UI's valves are moved: whole after any crash, readable by its owner alone.
+//! The file of the valves that an admin saved. It is complete after any crash, and readable by its
+//! owner alone.
 //!
-//! It stands where the reference server has it, `<folder>/<pipe>/valves.json`, so that an existing
-//! volume keeps working. A copy of what was last saved stands beside it as `valves.json.bak`; never
-//! of what was before that, so that a secret that was cleared is gone. With the operator's key both
-//! are encrypted: `{"sealed": "…"}`.
+//! Its path is that of the reference server, `<folder>/<pipe>/valves.json`, so that an existing
+//! volume keeps working. A copy of the last save is beside it, `valves.json.bak`. No earlier save is
+//! kept, so that a secret that was cleared is gone. With the operator's key both files are
+//! encrypted: `{"sealed": "…"}`.
 
 use super::{Values, valve_store::LoadedValves};
 use crate::regular_file;

@@ -1,4 +1,4 @@
-//! Reads the decoder of an event stream out of bytes that arrive in any pieces.
+//! The decoder of AWS's event stream, for bytes that arrive in any pieces.
 //!
 //! The SDK has a decoder too, but it makes a map of headers and a typed event for each token, drops
 //! the names of exceptions, and ends the stream at a kind of event that it does not know

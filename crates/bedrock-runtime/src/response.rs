@@ -1,4 +1,4 @@
-//! An answer whose headers are there.
+//! A response whose headers have arrived.
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};

@@ -1,4 +1,4 @@
-//! One step of an answer, the stream of them, and many folded into one.
+//! Chunks: the steps of an answer, a stream of them, and the answer that they are folded into.
 
 mod detail;
 mod fold;

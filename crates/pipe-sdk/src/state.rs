@@ -1,5 +1,5 @@
-//! Files that a pipe keeps from one start of the host to the next, and what it may know again by
-//! them.
+//! Files that a pipe keeps from one start of the host to the next, and fingerprints that show
+//! whether they belong to the present settings.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};

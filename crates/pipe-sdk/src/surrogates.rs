@@ -1,8 +1,8 @@
-//! Half characters: JSON that JavaScript and Python write and Rust cannot read.
+//! Lone surrogates: escapes in JSON that JavaScript and Python write and Rust cannot read.
 //!
-//! Open WebUI's texts may hold lone surrogates as escapes, `"\ud83d"`
-//! (`docs/reference/open-webui.md`, "Lone surrogates"). They are no characters, so each becomes the
-//! replacement character, in place: the escapes are equally long.
+//! Open WebUI's texts may have them, as in `"\ud83d"` (`docs/reference/open-webui.md`, "Lone
+//! surrogates"). They are no characters, so each becomes the replacement character, in place: the
+//! escapes are equally long.
 
 use memchr::memchr;
 

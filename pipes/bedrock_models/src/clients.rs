@@ -1,4 +1,4 @@
-//! The ways to AWS: the control plane of each region, and the runtime of all.
+//! The clients of AWS: of the control plane in each region, and of the runtime in all of them.
 
 use crate::{account::Account, upstreams::Upstreams, valves::BedrockValves};
 use aws_config::retry::RetryConfig;

@@ -1,4 +1,4 @@
-//! Collections, the documents that are put into them, and what is looked for there.
+//! Requests of the document routes: collections, documents and searches.
 
 use super::{
     COUNT, OBJECT,

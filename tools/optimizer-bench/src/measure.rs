@@ -1,4 +1,4 @@
-//! Asks a running host, and tells how often it was right, and what that cost.
+//! Asks tasks of a running host, and reports how many answers are right, and what they cost.
 
 use crate::{
     Measure,

@@ -1,5 +1,5 @@
-//! A model that is right so often, and a judge that is right so often: what an approach makes of
-//! them has to be what arithmetic expects.
+//! Simulates a model and a judge that are right with given probabilities, and compares what an
+//! approach makes of them with what arithmetic expects.
 
 use optimizer::{Optimizer, OptimizerValves};
 use pipe_sdk::{

@@ -1,4 +1,4 @@
-//! Many chunks made one answer, for callers that did not ask for a stream.
+//! Folds chunks into one answer, for callers that did not ask for a stream.
 
 use super::size::size_of_chunk;
 use super::{

@@ -1,4 +1,4 @@
-//! Texts in, vectors out.
+//! Embeddings: texts become vectors.
 
 use crate::{CallerId, Hints, Host, TraceContext, User};
 use schemars::JsonSchema;

@@ -1,4 +1,4 @@
-//! A question and documents in; which of them answer it best, out.
+//! Reranking: documents are ordered by how well they answer a question.
 
 use crate::{CallerId, Hints, Host, TraceContext, User};
 use std::sync::Arc;

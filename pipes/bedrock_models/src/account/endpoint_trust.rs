@@ -1,6 +1,6 @@
-//! To which hosts the credentials of the machine may go.
+//! The hosts to which the credentials of the machine may be sent.
 //!
-//! Whoever turns valves and whoever runs the machine are two people. Credentials that the machine
+//! The admin who sets valves and the operator of the machine may be two people. Credentials that the machine
 //! has (the environment, profiles, roles of an instance) go to Bedrock's own hosts and to those
 //! that the environment names; to any other host go only credentials that were entered in the
 //! valves.

@@ -1,4 +1,4 @@
-//! Ways to a model other than its own id: profiles, and what an account has for itself.
+//! Routes to a model beside its own id: inference profiles, and the account's own deployments.
 
 use crate::{family::base_id, valves::BedrockValves};
 use aws_sdk_bedrock::types::{

@@ -1,5 +1,5 @@
-//! Texts become vectors: what each family wants is data (`table`), what is sent and read are
-//! `request` and `answer`.
+//! Embeddings: `table` has what each model family accepts, `request` writes its body, `answer`
+//! reads its response.
 
 mod answer;
 mod request;

@@ -1,5 +1,6 @@
-//! Words become pictures: each family is asked in its own words (`docs/reference/bedrock.md`,
-//! "Embeddings, reranking, images"), as often as it takes for all that were wished.
+//! Image generation: each model family has a body of its own (`docs/reference/bedrock.md`,
+//! "Embeddings, reranking, images"). A call of more images than a model makes at once becomes
+//! several requests.
 
 mod amazon;
 mod answer;

@@ -1,5 +1,5 @@
-//! Pictures and files behind links: fetched by the one guarded client, if an admin allows their
-//! hosts, and put into the chat as data.
+//! Fetches the images and files that a chat links to, if an admin allows their hosts, by
+//! `guarded-fetch`, and puts them into the chat as data.
 
 use crate::valves::BedrockValves;
 use futures_util::{StreamExt, TryStreamExt, stream};

@@ -1,5 +1,5 @@
-//! Documents are put in order by how well they answer a question (`docs/reference/bedrock.md`,
-//! "Embeddings, reranking, images").
+//! Reranking: documents are ordered by how well they answer a question
+//! (`docs/reference/bedrock.md`, "Embeddings, reranking, images").
 
 use super::invoke::{ModelResponse, invoke};
 use crate::{

@@ -1,4 +1,4 @@
-//! The order of turns: who speaks first, who speaks last, and nobody twice in a row
+//! Puts turns into the order that Bedrock accepts: the user first, and alternating roles
 //! (`docs/reference/bedrock.md`, "Turns").
 
 use super::body::{Block, ConverseMessage, ConverseRole};

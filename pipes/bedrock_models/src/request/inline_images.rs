@@ -1,4 +1,4 @@
-//! Pictures that an assistant has put into its text: megabytes of letters that no model could read.
+//! Removes images in the text of an assistant: megabytes of base64 that no model could read.
 
 use std::borrow::Cow;
 

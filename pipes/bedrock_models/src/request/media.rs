@@ -1,4 +1,4 @@
-//! Pictures, files, films and sounds, in every shape in which clients send them.
+//! Images, files, videos and audio, in all forms in which clients send them.
 //!
 //! Base64 is sent to Bedrock unchanged. The type of a file is detected from its first bytes: media
 //! types are often wrong, and Bedrock refuses files with a wrong one.

@@ -1,5 +1,5 @@
-//! The formats of media that Bedrock takes (`docs/reference/bedrock.md`, "Converse request"), and
-//! how to tell one from its first bytes, its label or its name.
+//! The formats of media that Bedrock accepts (`docs/reference/bedrock.md`, "Converse request"), and
+//! their detection by first bytes, media type or file name.
 
 /// Formats by the endings of file names and the subtypes of media types.
 pub type Formats = &'static [(&'static str, &'static str)];

@@ -1,4 +1,4 @@
-//! Whatever a client sends, Bedrock gets a body that it takes; the emulator's checks decide.
+//! Property tests: any chat becomes a body that passes the emulator's checks.
 
 use super::{ChatInput, Inputs, Target, prepare_chat};
 use crate::{family::model_kind, valves::BedrockValves};

@@ -1,4 +1,4 @@
-//! The model that is asked, as far as it decides how.
+//! The model that a request is written for, as far as the body depends on it.
 
 use crate::{
     family::{Family, Quirk},

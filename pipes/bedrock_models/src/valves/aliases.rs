@@ -1,4 +1,4 @@
-//! Other names for models, as an admin gives them: `gpt-4o=us.amazon.nova-pro-v1:0,
+//! The valve *Model aliases*, other names for models: `gpt-4o=us.amazon.nova-pro-v1:0,
 //! gpt-*=us.amazon.nova-lite-v1:0`.
 
 use crate::model_id::strip_pipe_id;

@@ -1,4 +1,4 @@
-//! Valves that are one of several words.
+//! The types of valves with a drop-down list.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -70,7 +70,7 @@ pub enum LateInstructions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GuardrailTrace {
-    /// It does not.
+    /// No trace.
     #[default]
     Disabled,
     /// The assessments on which it acted.

@@ -1,4 +1,4 @@
-//! YAML as JSON.
+//! Converts YAML to JSON.
 
 use anyhow::bail;
 use serde_json::{Map, Value};

@@ -1,4 +1,4 @@
-//! A chat with a model that makes pictures: what the person said last is what is to be seen.
+//! A chat with an image model: the last message of the user is the description of the image.
 
 use super::make_images;
 use crate::{
