@@ -64,13 +64,13 @@ impl ValvesReplication {
         while let Some(event) = events.next().await {
             let changed: Vec<_> = match event {
                 WatchEvent::Connected => {
-                    tracing::info!("Valves that are turned on other replicas are followed.");
+                    tracing::info!("Changes of valves on other replicas are applied here.");
                     self.migrate_files().await;
                     registry.slots().to_vec()
                 }
                 WatchEvent::Changed(pipe) => registry.slot(&pipe).into_iter().collect(),
                 WatchEvent::Disconnected(error) => {
-                    tracing::warn!(%error, "Valves that are turned on other replicas cannot be heard of.");
+                    tracing::warn!(%error, "Changes of valves on other replicas cannot be received.");
                     Vec::new()
                 }
             };

@@ -318,7 +318,7 @@ impl HttpError {
             causes.push(source.to_string());
             cause = source;
         }
-        tracing::error!(causes = causes.join(": "), "A pipe met a defect.");
+        tracing::error!(causes = causes.join(": "), "A pipe failed because of a defect.");
         Self::panicked()
     }
 }

@@ -46,7 +46,7 @@ pub async fn update(
     if let Err(error) = &turned {
         // Open WebUI shows an admin no more than "Pipeline not found"
         // (`docs/reference/open-webui.md`, "Errors of filters and admin calls").
-        tracing::warn!(pipe.id = %id, "Refused to turn valves of `{id}`: {error}.");
+        tracing::warn!(pipe.id = %id, "Refused to change the valves of `{id}`: {error}.");
     }
     Ok(HttpResponse::Ok().json(turned.map_err(|error| Error::from(error).in_reason())?))
 }

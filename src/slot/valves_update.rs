@@ -53,7 +53,7 @@ impl<P: Pipe> PipeSlot<P> {
             Ok(())
         };
         run_to_completion(finish).await?;
-        tracing::info!(pipe.id = P::ID, valves = changed, "Turned valves of `{}`.", P::ID);
+        tracing::info!(pipe.id = P::ID, valves = changed, "Changed the valves of `{}`.", P::ID);
         Ok(shown)
     }
 

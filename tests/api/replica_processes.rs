@@ -189,7 +189,7 @@ async fn a_database_that_is_lost_is_told_of_once_and_takes_no_valve_with_it() {
     assert_eq!(host.update_valves("rate_limit", &limit_valves(2000)).await.status, 200);
     host.process.signal("-TERM");
     let log = host.process.log().await;
-    assert_eq!(log.matches("cannot be heard of").count(), 1, "{log}");
+    assert_eq!(log.matches("cannot be received").count(), 1, "{log}");
 }
 
 #[actix_web::test]

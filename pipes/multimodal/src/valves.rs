@@ -26,7 +26,7 @@ pub struct MultimodalValves {
     #[schemars(title = "Models · Files", extend("x-models" = true))]
     pub file_model: Option<String>,
 
-    /// The model that hears audio: the id of a model of this host. None: the model for text gets
+    /// The model that reads audio: the id of a model of this host. None: the model for text gets
     /// it, if it takes it.
     #[schemars(title = "Models · Audio", extend("x-models" = true))]
     pub audio_model: Option<String>,

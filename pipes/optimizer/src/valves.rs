@@ -125,7 +125,7 @@ pub struct OptimizerValves {
     pub show_progress: bool,
 
     /// Lets `cot_reflection` answer with all that the model wrote, thoughts included. Off:
-    /// thoughts are told as reasoning.
+    /// thoughts are sent as reasoning.
     #[schemars(title = "Answers · Return full response")]
     pub return_full_response: bool,
 

@@ -58,7 +58,7 @@ impl PythonSlot {
             }
             None => _ = self.load_file().await?,
         }
-        tracing::info!(pipe.id = self.id, "Turned valves of `{}`.", self.id);
+        tracing::info!(pipe.id = self.id, "Changed the valves of `{}`.", self.id);
         Ok(shown)
     }
 
