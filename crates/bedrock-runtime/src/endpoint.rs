@@ -7,13 +7,13 @@ use url::Url;
 /// The addresses of all regions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoints {
-    /// This one, whatever the region: private endpoints, tests.
+    /// This URL for every region: for private endpoints and tests.
     Fixed(String),
     /// AWS's own.
     Public {
-        /// Only with cryptography after FIPS 140.
+        /// True for endpoints with cryptography after FIPS 140.
         fips: bool,
-        /// By IPv6 too.
+        /// True for endpoints that IPv6 reaches too.
         dual_stack: bool,
     },
 }

@@ -1,12 +1,35 @@
-//! The way to Bedrock's runtime: signed requests out; bytes, frames and complaints in.
+//! A client of Bedrock's runtime API: it signs and sends requests, and returns the bytes of
+//! responses, the frames of event streams, and the errors of the service.
 //!
-//! The AWS SDK's own way took 180 µs of CPU for a short chat, where this one took 105; it hides
-//! the names of errors, and knows neither bodies nor events that are newer than itself. What it
-//! knows well is still its own: where credentials come from.
+//! The AWS SDK needs 180 µs of CPU for a short chat, this client 105. The SDK hides the names of
+//! errors, and knows neither bodies nor events that are newer than itself
+//! (`docs/adr/0001-own-bedrock-runtime-client.md`). Credentials are still the SDK's.
 //!
-//! Retries are deliberately absent: [`Runtime::send`] makes one attempt, because only the caller
-//! knows how long it is worth waiting and what else could answer. And nothing here reads what a
-//! body says, but for errors.
+//! There are no retries: [`Runtime::send`] makes one attempt, because only the caller knows how long
+//! it is worth waiting, and what else could answer. The content of bodies is not read, except in
+//! errors.
+//!
+//! ```no_run
+//! use bedrock_runtime::{Attempt, Endpoints, Identity, Operation, Request, Runtime, SendError};
+//! use http_client::{HttpClient, HttpVersion};
+//! use std::time::Duration;
+//!
+//! # async fn example(config: &aws_types::SdkConfig) -> Result<(), SendError> {
+//! let client = HttpClient::new(Duration::from_secs(5), HttpVersion::Http1Only);
+//! let endpoints = Endpoints::Public { fips: false, dual_stack: false };
+//! let runtime = Runtime::new(client, endpoints, Identity::from_config(config));
+//! let request = Request {
+//!     region: "us-east-1",
+//!     operation: Operation::Converse("amazon.nova-lite-v1:0"),
+//!     body: r#"{"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}"#.into(),
+//!     headers: http::HeaderMap::new(),
+//!     attempt: Attempt { number: 1, max: 1 },
+//! };
+//! let response = runtime.send(request).await?;
+//! assert_eq!(response.status(), 200);
+//! # Ok(())
+//! # }
+//! ```
 
 mod credentials_fault;
 mod endpoint;
@@ -40,15 +63,17 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Returns the runtime at these endpoints, to which we are this identity. Nothing is read or
-    /// asked yet.
+    /// Creates a client for these endpoints and this identity. It sends nothing yet.
     pub fn new(http_client: HttpClient, endpoints: Endpoints, identity: Identity) -> Self {
         Self { http_client, endpoints: Arc::new(EndpointUrls::new(endpoints)), identity }
     }
 
-    /// Sends the request once, and comes back with the headers of its answer.
+    /// Sends the request once, and returns the response when its headers have arrived.
     ///
-    /// Credentials that AWS refuses are forgotten, so the next request asks for new ones.
+    /// Credentials that AWS refuses are dropped, so that the next request fetches new ones.
+    ///
+    /// # Errors
+    /// There are no credentials, no response, or the response is an error of the service.
     pub async fn send(&self, request: Request<'_>) -> Result<Response, SendError> {
         let key = self.identity.auth_key().await?;
         let endpoint = self.endpoints.for_region(request.region).ok_or(SendError::Unreachable)?;
@@ -66,9 +91,9 @@ impl Runtime {
     }
 
     /// Returns whether there are other credentials than those that AWS refused, so that the same
-    /// request may now be taken.
+    /// request may succeed now.
     ///
-    /// They are asked for once, however many requests were refused.
+    /// They are fetched once, however many requests were refused.
     pub async fn has_new_credentials(&self) -> bool {
         self.identity.has_new_credentials().await
     }

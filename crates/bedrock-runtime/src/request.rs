@@ -25,9 +25,9 @@ pub struct Request<'a> {
     pub region: &'a str,
     /// The operation, and the model that it calls.
     pub operation: Operation<'a>,
-    /// JSON, but for models that take something else.
+    /// The body: JSON, except for models that accept something else.
     pub body: Bytes,
-    /// Besides those that every request has. They are signed.
+    /// Headers beside those that every request has. They are signed.
     pub headers: HeaderMap,
     /// The number of this attempt.
     pub attempt: Attempt,
@@ -37,13 +37,13 @@ pub struct Request<'a> {
 /// model or a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation<'a> {
-    /// A whole answer, in Bedrock's own words.
+    /// Answers a chat in one piece, in Bedrock's format for all models.
     Converse(&'a str),
-    /// The same as events.
+    /// Answers a chat as a stream of events.
     ConverseStream(&'a str),
-    /// A whole answer, in the model's own words.
+    /// Answers in one piece, in the model's own format.
     Invoke(&'a str),
-    /// The same as events.
+    /// Answers as a stream of events, in the model's own format.
     InvokeStream(&'a str),
     /// Counts the tokens that a request would have.
     CountTokens(&'a str),

@@ -1,4 +1,17 @@
 //! An HTTP client with a connection pool, and the TLS settings that all clients share.
+//!
+//! ```no_run
+//! use http_client::{ConnectionError, HttpClient, HttpVersion};
+//! use reqwest::{Method, Request};
+//! use std::time::Duration;
+//!
+//! # async fn example(url: reqwest::Url) -> Result<(), ConnectionError> {
+//! let client = HttpClient::new(Duration::from_secs(5), HttpVersion::Http2Preferred);
+//! let response = client.execute(Request::new(Method::GET, url)).await?;
+//! println!("{}", response.status());
+//! # Ok(())
+//! # }
+//! ```
 
 mod error;
 mod metadata_address;

@@ -1,17 +1,25 @@
-//! Counts what JSON is made of while it comes in, so that one of too many pieces is refused before
-//! anything is built of it.
+//! Limits of JSON that is checked while it arrives: JSON of too many pieces, or with too deep nesting,
+//! is refused before anything is built of it.
+//!
+//! ```
+//! use json_limits::{JsonLimits, JsonLimitsError};
+//!
+//! let mut limits = JsonLimits::up_to(4);
+//! assert_eq!(limits.read(br#"{"a": [1"#), Ok(3));
+//! assert_eq!(limits.read(b", 2, 3]}"), Err(JsonLimitsError::TooManyPieces(4)));
+//! ```
 
-/// The deepest nesting. serde's readers refuse less where they build something; elsewhere JSON is
-/// passed on as it came.
-const DEEPEST: usize = 512;
+/// The deepest nesting. serde's own limit is lower, but holds only where it builds values; elsewhere
+/// JSON is passed on unread.
+const MAX_DEPTH: usize = 512;
 
-/// JSON that is made of too much.
+/// The error of JSON that exceeds a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonLimitsError {
     /// It is nested deeper than 512 levels.
-    #[error("nested too deep: {DEEPEST} levels are the most")]
+    #[error("nested too deep: {MAX_DEPTH} levels are the most")]
     TooDeep,
-    /// It has more pieces than this.
+    /// It has more pieces than this number.
     #[error(
         "made of too many pieces: at most {0} of `{{`, `[`, `,` and `:` may stand outside of texts"
     )]
@@ -37,19 +45,19 @@ enum Within {
 }
 
 impl JsonLimits {
-    /// Takes so many pieces: a `{`, `[`, `,` or `:` outside of texts each.
+    /// Allows this number of pieces. Each `{`, `[`, `,` and `:` outside of texts is one.
     pub fn up_to(most: usize) -> Self {
         Self { pieces: 0, most, depth: 0, within: Within::Structure }
     }
 
-    /// Reads on, and returns how many pieces have come.
+    /// Reads a chunk, and returns the number of pieces in it.
     ///
     /// # Errors
     /// Returns an error if there are too many pieces, or if they are nested too deep.
     pub fn read(&mut self, chunk: &[u8]) -> Result<usize, JsonLimitsError> {
         let before = self.pieces;
         let mut rest = chunk;
-        while let Some(at) = self.next(rest) {
+        while let Some(at) = self.find_next(rest) {
             let (read, unread) = rest.split_at_checked(at + 1).unwrap_or((rest, &[]));
             let byte = read.last().copied().unwrap_or_default();
             rest = unread;
@@ -66,8 +74,8 @@ impl JsonLimits {
         Ok(self.pieces - before)
     }
 
-    /// The place of the next byte that means something.
-    fn next(&self, rest: &[u8]) -> Option<usize> {
+    /// Returns the index of the next byte that changes the position or counts.
+    fn find_next(&self, rest: &[u8]) -> Option<usize> {
         match self.within {
             Within::Text => memchr::memchr2(b'"', b'\\', rest),
             Within::Escape => (!rest.is_empty()).then_some(0),
@@ -86,7 +94,7 @@ impl JsonLimits {
             _ => {}
         }
         self.pieces += 1;
-        if self.depth > DEEPEST {
+        if self.depth > MAX_DEPTH {
             return Err(JsonLimitsError::TooDeep);
         }
         if self.pieces > self.most {

@@ -7,6 +7,19 @@
 //! request (as the test events of AWS's console) is answered here and not forwarded.
 //!
 //! [Lambda Web Adapter]: https://github.com/awslabs/aws-lambda-web-adapter
+//!
+//! ```no_run
+//! use lambda_adapter::{LambdaFunction, is_lambda_function};
+//! use serde_json::json;
+//!
+//! # async fn example() -> Result<(), lambda_http::Error> {
+//! if is_lambda_function() {
+//!     let usage_note = json!({"error": "send an HTTP request"});
+//!     LambdaFunction::new(9099, &usage_note).run().await?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;

@@ -4,6 +4,20 @@
 //! [`Usage`] is written in the background and queried for reports; [`Limits`] are exact over
 //! sliding windows. Other crates open connections to the same PostgreSQL by an [`Address`] and a
 //! [`Connection`].
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use store::{Charge, Store, StoreSettings};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = Store::open(&StoreSettings::default()).await?;
+//! // At most 60 requests in a minute.
+//! let charge = Charge::sliding("user:4711:requests", Duration::from_secs(60), 60, 1);
+//! let admitted = store.limits().admit(&[charge]).await?;
+//! assert_eq!(admitted.used, [1]);
+//! # Ok(())
+//! # }
+//! ```
 
 mod cipher;
 mod clock;
