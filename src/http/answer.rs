@@ -45,7 +45,7 @@ const MAX_NOTES_BYTES: usize = 1000;
 const SIDE_HEADER: &str = "x-pipewright-side";
 
 impl ResponseHead {
-    /// The head of a new answer by this model; its id begins like this.
+    /// Creates the head of an answer by this model, whose id begins with `id`.
     pub fn new(id: &str, model: &str) -> Self {
         let id = format!("{id}{}", uuid::Uuid::new_v4().simple());
         Self {
@@ -162,7 +162,7 @@ enum MessageCall {
 }
 
 impl Completion {
-    /// The completion of this answer under this head, for a client that knows tools as these.
+    /// Creates the completion of an answer, with its tool calls as the client knows them.
     ///
     /// # Errors
     /// Returns an error if the answer ended early.

@@ -117,7 +117,7 @@ impl Callers {
 }
 
 impl Keys {
-    /// The host's own key as it was set, and named ones, as in `ci=secret,alice=other`.
+    /// Creates the keys: the host's own, and named ones, as in `ci=secret,alice=other`.
     ///
     /// # Errors
     /// Returns an error if two named keys are equal; no key is shown.

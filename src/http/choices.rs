@@ -18,7 +18,7 @@ pub struct Choices {
 }
 
 impl Choices {
-    /// The chunks of these answers.
+    /// Merges the chunks of these answers.
     pub fn new(answers: Vec<ChunkStream>) -> Self {
         Self { answers: answers.into_iter().map(Some).collect(), next: 0, usage: None }
     }

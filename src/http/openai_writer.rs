@@ -40,7 +40,7 @@ pub struct OpenAiSseWriter {
 }
 
 impl OpenAiSseWriter {
-    /// A writer for the answer under this head; `with_usage` if it is to tell what it cost.
+    /// Creates a writer for the answer with this head; `with_usage` adds its usage.
     pub fn new(head: &ResponseHead, with_usage: bool) -> Self {
         let ResponseHead { id, created, model, .. } = head;
         let substitute = head.substitute();
@@ -179,7 +179,7 @@ impl FrameWriter for OpenAiSseWriter {
         self.is_finished
     }
 
-    /// A comment.
+    /// Writes a comment.
     fn write_keepalive(&mut self) {
         self.buffer.extend_from_slice(b": \n\n");
     }
@@ -188,8 +188,8 @@ impl FrameWriter for OpenAiSseWriter {
         self.buffer.extend_from_slice(b"data: [DONE]\n\n");
     }
 
-    /// An error has no `choices`: Open WebUI reads it only then (`docs/reference/open-webui.md`,
-    /// "Streamed answers").
+    /// Writes an error without `choices`, as Open WebUI reads it only then
+    /// (`docs/reference/open-webui.md`, "Streamed answers").
     fn error(&mut self, error: &Error) {
         self.buffer.extend_from_slice(b"data: ");
         self.json(&json!({"error": error.object()}));

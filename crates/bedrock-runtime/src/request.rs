@@ -128,7 +128,7 @@ impl fmt::Display for Operation<'_> {
 }
 
 impl fmt::Display for Attempt {
-    /// As the AWS SDKs tell it.
+    /// Writes the value of `amz-sdk-request`, as AWS's SDKs do.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "attempt={}; max={}", self.number, self.max)
     }

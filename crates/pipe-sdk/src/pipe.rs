@@ -54,8 +54,8 @@ pub trait Pipe: Send + Sync + Sized + 'static {
         Self::on_startup(valves)
     }
 
-    /// Called once, after the last answer has ended and before the host exits, of the pipe that
-    /// runs then. A pipe that new valves replace is dropped when its last answer has ended.
+    /// Ends the work of the running pipe. The host calls it once, after the last answer and before
+    /// it exits. A pipe that new valves replace is dropped when its last answer has ended.
     fn on_shutdown(&self) -> impl Future<Output = ()> + Send {
         async {}
     }

@@ -104,7 +104,7 @@ impl ScriptedHost {
         Host::new(Arc::new(self.clone()), context, ChatRef::default())
     }
 
-    /// From now on this person has spent so much more, in millionths of a US dollar.
+    /// Adds to the spending of a user, in millionths of a US dollar.
     pub fn spend(&self, user: &str, cost: u64) {
         self.ledger.spend(user, cost);
     }

@@ -23,7 +23,7 @@ type RegionUpstreams = HashMap<Arc<str>, HashMap<Arc<str>, Arc<Upstream>>>;
 const MAX_MODELS: usize = 1024;
 
 impl Upstreams {
-    /// None yet. Those that come have these limits.
+    /// Creates an empty map. Upstreams that are added get these limits.
     pub fn new(limits: Limits) -> Self {
         Self { limits, by_region: RwLock::default() }
     }

@@ -63,7 +63,7 @@ impl Pipe for OpenAiProxy {
         Serves::Manifold(self.catalog.list().models())
     }
 
-    /// Also resolves ids that may belong to an upstream that could not be listed.
+    /// Resolves listed ids, and ids that may belong to an upstream that could not be listed.
     fn resolve_model(&self, id: &str) -> Option<ModelResolution> {
         let list = self.catalog.list();
         let uncertain =

@@ -88,8 +88,8 @@ impl Pipe for Optimizer {
         Serves::Manifold(Arc::clone(&self.models))
     }
 
-    /// Whatever begins with the name of an approach, so that a wrong one is refused and never taken
-    /// for a model's name.
+    /// Resolves every id that begins with the name of an approach, so that a wrong one is refused
+    /// and never taken for a model's name.
     fn resolve_model(&self, id: &str) -> Option<ModelResolution> {
         let derived = || ModelResolution::Derived(model(id, self.valves.auto()).into());
         selection::is_selection(id).then(derived)
@@ -151,7 +151,7 @@ impl Pipe for Optimizer {
         run::answer(Arc::new(engine), question, plan, model, progress).await
     }
 
-    /// As the model counts that answers.
+    /// Counts tokens as the answering model does.
     async fn count_tokens(self: Arc<Self>, mut call: Call) -> Result<u64> {
         call.body.model = self.selected(&call)?.model;
         call.host.count_tokens(call.body).await

@@ -13,7 +13,7 @@ pub struct Task {
     pub answer: String,
 }
 
-/// The tasks of a file, one a line.
+/// Reads the tasks of a file, one a line.
 ///
 /// # Errors
 /// If the file cannot be read, or a line is no task.

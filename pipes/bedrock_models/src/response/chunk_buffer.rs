@@ -36,7 +36,7 @@ enum FenceState {
 }
 
 impl ChunkBuffer {
-    /// Nothing yet.
+    /// Creates an empty buffer.
     pub fn new(reasoning: ReasoningOutput, strips_fence: bool) -> Self {
         let fence = strips_fence
             .then(|| CodeFenceStripper { state: FenceState::Undecided, held: String::new() });
