@@ -154,7 +154,7 @@ impl FileTask {
         *current = Some(Arc::clone(slot));
     }
 
-    /// Returns the id of the pipe that runs, if the file has not changed and a restart is not forced.
+    /// Returns the id of the pipe that runs, unless the file has changed or a restart is forced.
     async fn loaded_id(&self, is_forced: bool) -> Option<&'static str> {
         let slot = self.current_slot().filter(|slot| is_running(slot) && !is_forced)?;
         let path = self.context.file(self.stem);

@@ -2,8 +2,8 @@
 //! owner alone.
 //!
 //! Its path is that of the reference server, `<folder>/<pipe>/valves.json`, so that an existing
-//! volume keeps working. A copy of the last save is beside it, `valves.json.bak`. No earlier save is
-//! kept, so that a secret that was cleared is gone. With the operator's key both files are
+//! volume keeps working. A copy of the last save is beside it, `valves.json.bak`. No earlier save
+//! is kept, so that a secret that was cleared is gone. With the operator's key both files are
 //! encrypted: `{"sealed": "…"}`.
 
 use super::{Values, valve_store::LoadedValves};

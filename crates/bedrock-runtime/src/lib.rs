@@ -5,9 +5,9 @@
 //! errors, and knows neither bodies nor events that are newer than itself
 //! (`docs/adr/0001-own-bedrock-runtime-client.md`). Credentials are still the SDK's.
 //!
-//! There are no retries: [`Runtime::send`] makes one attempt, because only the caller knows how long
-//! it is worth waiting, and what else could answer. The content of bodies is not read, except in
-//! errors.
+//! There are no retries: [`Runtime::send`] makes one attempt, because only the caller knows how
+//! long it is worth waiting, and what else could answer. The content of bodies is not read, except
+//! in errors.
 //!
 //! ```no_run
 //! use bedrock_runtime::{Attempt, Endpoints, Identity, Operation, Request, Runtime, SendError};

@@ -1,5 +1,5 @@
-//! Limits of JSON that is checked while it arrives: JSON of too many pieces, or with too deep nesting,
-//! is refused before anything is built of it.
+//! Limits of JSON that is checked while it arrives: JSON of too many pieces, or with too deep
+//! nesting, is refused before anything is built of it.
 //!
 //! ```
 //! use json_limits::{JsonLimits, JsonLimitsError};
@@ -9,8 +9,8 @@
 //! assert_eq!(limits.read(b", 2, 3]}"), Err(JsonLimitsError::TooManyPieces(4)));
 //! ```
 
-/// The deepest nesting. serde's own limit is lower, but holds only where it builds values; elsewhere
-/// JSON is passed on unread.
+/// The deepest nesting. serde's own limit is lower, but holds only where it builds values;
+/// elsewhere JSON is passed on unread.
 const MAX_DEPTH: usize = 512;
 
 /// The error of JSON that exceeds a limit.

@@ -7,7 +7,7 @@
 //!
 //! - [`limit_nesting`] cuts a schema that is nested too deep.
 //! - [`repair_schema`] makes a schema valid JSON Schema 2020-12.
-//! - [`merge_composition`] makes one object of a root that is composed by `anyOf`, `oneOf`, `allOf`.
+//! - [`merge_composition`] makes one object of a root that `anyOf`, `oneOf` or `allOf` compose.
 //! - [`add_missing_items`] adds the `items` that OpenAI demands of a list.
 //! - [`simplify_schema`] writes a schema in the fewest keywords.
 //! - [`SentTools`] maps the names of tools, [`ArgumentShape`] arguments whose schema was changed in

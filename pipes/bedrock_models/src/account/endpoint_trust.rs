@@ -1,9 +1,9 @@
 //! The hosts to which the credentials of the machine may be sent.
 //!
-//! The admin who sets valves and the operator of the machine may be two people. Credentials that the machine
-//! has (the environment, profiles, roles of an instance) go to Bedrock's own hosts and to those
-//! that the environment names; to any other host go only credentials that were entered in the
-//! valves.
+//! The admin who sets valves and the operator of the machine may be two people. Credentials that
+//! the machine has (the environment, profiles, roles of an instance) go to Bedrock's own hosts and
+//! to those that the environment names; to any other host go only credentials that were entered in
+//! the valves.
 
 use crate::valves::BedrockValves;
 use url::{Host, Url};
