@@ -43,6 +43,7 @@ struct Attachment<'a> {
     is_inline: bool,
 }
 
+/// The content of an attachment.
 enum AttachmentContent<'a> {
     File(Cow<'a, [u8]>),
     Email(Box<Email<'a>>),

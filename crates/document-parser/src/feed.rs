@@ -23,6 +23,7 @@ pub(crate) fn is_feed(name: &str) -> bool {
     matches!(name, "rss" | "feed" | "RDF")
 }
 
+/// The state of the parser.
 #[derive(Default)]
 struct FeedParser {
     title: Option<String>,
@@ -42,6 +43,7 @@ struct Entry {
     text: String,
 }
 
+/// A field of an entry.
 #[derive(Clone, Copy)]
 enum Field {
     Title,
@@ -138,6 +140,7 @@ impl FeedParser {
     }
 }
 
+/// Returns the field of an element's name.
 fn field(name: &str) -> Option<Field> {
     Some(match name {
         "title" => Field::Title,

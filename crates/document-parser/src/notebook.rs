@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 /// The most characters of one output. Logs of a training can be longer than the notebook.
 const MAX_OUTPUT_CHARS: usize = 4_000;
 
+/// The JSON of a notebook.
 #[derive(Deserialize)]
 struct Notebook {
     #[serde(default)]
@@ -22,12 +23,14 @@ struct Notebook {
     worksheets: Vec<Worksheet>,
 }
 
+/// A worksheet, as version 3 of the format has it.
 #[derive(Deserialize)]
 struct Worksheet {
     #[serde(default)]
     cells: Vec<Cell>,
 }
 
+/// The metadata of a notebook.
 #[derive(Default, Deserialize)]
 struct Metadata {
     #[serde(default)]
@@ -36,11 +39,13 @@ struct Metadata {
     title: Option<String>,
 }
 
+/// The programming language of a notebook.
 #[derive(Default, Deserialize)]
 struct Language {
     name: Option<String>,
 }
 
+/// A cell.
 #[derive(Deserialize)]
 struct Cell {
     cell_type: String,
@@ -50,6 +55,7 @@ struct Cell {
     outputs: Vec<Output>,
 }
 
+/// An output of a cell.
 #[derive(Deserialize)]
 struct Output {
     /// The output of the code.

@@ -21,6 +21,7 @@ const MAX_RATIO: usize = 200;
 /// The unpacked size that every file may have, in bytes.
 const MIN_UNPACKED_LIMIT: usize = 16_000_000;
 
+/// A ZIP package, whose parts are unpacked within a limit.
 pub(crate) struct Package<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
     /// The number of bytes that may still be unpacked.
@@ -29,6 +30,7 @@ pub(crate) struct Package<'a> {
 }
 
 impl<'a> Package<'a> {
+    /// Opens a package.
     pub fn open(bytes: &'a [u8], limits: &Limits) -> Result<Self, ParseError> {
         let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|error| zip_error(&error))?;
         if zip.len() > MAX_PARTS {

@@ -163,7 +163,9 @@ async fn read_limited(mut reader: impl AsyncRead + Unpin, max_bytes: usize) -> i
 
 /// Returns the error for a worker that ended without a response.
 fn exit_error(output: &WorkerOutput, limits: &Limits) -> ParseError {
+    /// The signal that ends a process at once.
     const SIGKILL: i32 = 9;
+    /// The signal of a process that has used up its CPU time.
     const SIGXCPU: i32 = 24;
     let has_printed = |words: &str| String::from_utf8_lossy(&output.stderr).contains(words);
     match output.status.signal() {

@@ -106,6 +106,7 @@ struct Cell {
 }
 
 impl Sheet {
+    /// Adds a cell.
     fn push(
         &mut self,
         row: usize,
@@ -159,6 +160,7 @@ impl Region {
             && row.keys().all(|column| header.contains_key(column))
     }
 
+    /// Writes the region as a table, and single cells above it as paragraphs.
     fn write(mut self, builder: &mut DocumentBuilder) -> Result<(), ParseError> {
         // Titles and remarks above a table have one cell.
         let first_wide_row = self.rows.iter().position(|row| row.len() > 1);

@@ -131,6 +131,7 @@ struct WordNamespace {
 }
 
 impl WordNamespace {
+    /// The URIs of the namespace.
     const URIS: [&str; 2] = [
         "http://schemas.openxmlformats.org/wordprocessingml/2006/main",
         "http://purl.oclc.org/ooxml/wordprocessingml/main",

@@ -117,6 +117,7 @@ impl EnvironmentCache {
         lock
     }
 
+    /// Creates a virtual environment in a folder, and installs packages in it.
     async fn install(
         &self,
         interpreter: &Interpreter,
@@ -230,6 +231,7 @@ fn keep_last_line(progress: &OutputSink, last: &Arc<Mutex<String>>) -> OutputSin
     })
 }
 
+/// Returns the error of an installation.
 fn failed(why: &str) -> WorkerError {
     WorkerError::Install(why.to_owned())
 }

@@ -24,6 +24,7 @@ const MIN_VERSION: (u32, u32) = (3, 9);
 /// The longest time that the interpreter may take to tell about itself.
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
+/// The program that reports the interpreter's version and the modules that it lacks.
 const PROBE: &str = "\
 import importlib.util, json, sys
 def is_missing(name):
@@ -35,6 +36,7 @@ print(json.dumps({'path': sys.executable, 'version': list(sys.version_info[:3]),
                   'missing': [name for name in sys.argv[1:] if is_missing(name)]}))
 ";
 
+/// The report of an interpreter.
 #[derive(Deserialize)]
 struct Probe {
     path: PathBuf,
@@ -69,6 +71,7 @@ impl Interpreter {
     }
 }
 
+/// Runs the program that reports about the interpreter.
 async fn probe(program: &Path, modules: &[&str]) -> Result<Probe, WorkerError> {
     let failed = |why: String| WorkerError::NoInterpreter(format!("{}: {why}", program.display()));
     let mut command = Command::new(program);

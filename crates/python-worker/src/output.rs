@@ -56,6 +56,7 @@ pub async fn pump_lines(mut reader: impl AsyncRead + Unpin, sink: OutputSink) {
     }
 }
 
+/// The beginning of a line that is not complete.
 #[derive(Default)]
 struct LineBuffer(Vec<u8>);
 
@@ -93,6 +94,7 @@ impl LineRate {
         Self { tokens: BURST_LINES, refilled: Instant::now(), dropped: 0 }
     }
 
+    /// Passes a line to the log, unless the file prints too many.
     fn pass(&mut self, line: &str, sink: &OutputSink) {
         if self.refilled.elapsed() >= Duration::from_secs(1) {
             let seconds = u32::try_from(self.refilled.elapsed().as_secs()).unwrap_or(u32::MAX);

@@ -64,6 +64,7 @@ const RUNNER: [(&str, &str); 10] = [
 
 /// Begins each program of a [`ProcessTree`].
 pub const SUPERVISE: &str = include_str!("runner/supervise.py");
+/// The Python that limits the process of a worker.
 pub const CONFINE: &str = include_str!("runner/confine.py");
 
 /// The modules that pipelines import from their server.
@@ -200,6 +201,7 @@ impl ProcessSettings {
         Ok(Process { tree, socket, ready, output_tasks })
     }
 
+    /// Returns the command that starts the process.
     fn command(&self, socket: StdUnixStream) -> Command {
         let mut command = Command::new(&self.python);
         command
@@ -235,6 +237,7 @@ impl ProcessSettings {
     }
 }
 
+/// Returns the error of a process that has ended.
 fn exited(how: &str) -> WorkerError {
     WorkerError::Exited(how.to_owned())
 }

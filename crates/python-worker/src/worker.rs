@@ -45,6 +45,7 @@ pub struct Worker {
     _tasks: Vec<Task>,
 }
 
+/// The state that a worker shares with its tasks.
 struct Shared {
     calls: Mutex<HashMap<u64, CallEntry>>,
     next_id: AtomicU64,
@@ -64,6 +65,7 @@ enum Retirement {
     Stuck,
 }
 
+/// A call that is under way.
 struct CallEntry {
     events: mpsc::Sender<CallEvent>,
     questions: Option<Arc<dyn QuestionHandler>>,
@@ -179,6 +181,7 @@ impl Worker {
 }
 
 impl Shared {
+    /// Locks the calls.
     fn calls(&self) -> MutexGuard<'_, HashMap<u64, CallEntry>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -251,6 +254,7 @@ impl Shared {
         }
     }
 
+    /// Passes a frame of the worker to its call.
     fn dispatch(self: &Arc<Self>, frame: WorkerFrame, length: usize) {
         if frame.pong.is_some() {
             self.pongs.fetch_add(1, Relaxed);
@@ -298,6 +302,7 @@ impl Shared {
         self.outbox.push(&HostFrame::Cancel { id });
     }
 
+    /// Answers a question of the file.
     fn answer(self: &Arc<Self>, id: u64, question: u64, asked: Question) {
         let replies = ReplySender { shared: Arc::clone(self), question };
         let mut calls = self.calls();

@@ -67,6 +67,7 @@ impl Analyzer {
         all
     }
 
+    /// Returns the rules of a language, which are built once.
     fn rules(&self, language: Language) -> Arc<LanguageRules> {
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(rules.entry(language).or_insert_with(|| Arc::new(LanguageRules::new(language))))
@@ -143,6 +144,7 @@ impl TermList {
         Self(terms.join(" ").into())
     }
 
+    /// Iterates over the terms.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split(' ').filter(|term| !term.is_empty())
     }
@@ -155,6 +157,7 @@ pub(crate) struct AnalyzerCache {
 }
 
 impl AnalyzerCache {
+    /// Returns the analyzer of a language, which is built once.
     pub(crate) fn get(&self, language: Language) -> Arc<Analyzer> {
         let mut analyzers = self.by_language.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(analyzers.entry(language).or_insert_with(|| Arc::new(Analyzer::new(language))))
@@ -195,6 +198,7 @@ fn is_part_boundary(before: char, char: char, next: Option<char>) -> bool {
     hump || end_of_capitals || number
 }
 
+/// Returns the pairs of neighbouring characters of a word.
 fn bigrams(word: &str) -> Vec<String> {
     let chars: Vec<char> = word.chars().collect();
     match chars.len() {

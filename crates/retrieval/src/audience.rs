@@ -78,6 +78,7 @@ impl Viewer {
     }
 }
 
+/// The principal that every user has.
 const EVERYONE: &str = "everyone";
 
 fn user_principal(id: &str) -> String {

@@ -41,6 +41,7 @@ pub enum IndexError {
 pub type Result<T> = std::result::Result<T, IndexError>;
 
 impl IndexError {
+    /// Returns an error of the database.
     pub(crate) fn storage(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Storage(error.into())
     }

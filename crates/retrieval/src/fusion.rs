@@ -132,10 +132,12 @@ struct NormalizedScores {
 }
 
 impl NormalizedScores {
+    /// Returns the weighted sum of both scores.
     fn total(self, weight: f32) -> f32 {
         (1.0 - weight) * self.bm25 + weight * self.cosine
     }
 
+    /// Returns the larger of each score.
     fn max(self, other: Self) -> Self {
         Self { bm25: self.bm25.max(other.bm25), cosine: self.cosine.max(other.cosine) }
     }

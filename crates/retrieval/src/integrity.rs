@@ -73,10 +73,12 @@ impl IntegrityCheck {
         self.stats.insert(audience, stats);
     }
 
+    /// Records a problem of the collection.
     pub(crate) fn report(&mut self, problem: &str) {
         self.problems.push(format!("`{}`: {problem}", self.collection));
     }
 
+    /// Compares the rows with what they should be, and returns all problems.
     pub(crate) fn finish(mut self) -> Vec<String> {
         let expected: BTreeMap<PostingKey, Vec<u8>> = std::mem::take(&mut self.expected.rows)
             .into_iter()

@@ -143,6 +143,7 @@ const MIN_CONFIDENCE: f64 = 0.5;
 /// The characters from which a language is detected.
 const MAX_DETECTION_CHARS: usize = 500;
 
+/// Returns the part of a text by which its language is detected.
 fn truncate(text: &str) -> &str {
     let end = text.char_indices().nth(MAX_DETECTION_CHARS).map_or(text.len(), |(at, _)| at);
     text.get(..end).unwrap_or_default()

@@ -64,6 +64,7 @@ impl PostgresEngine {
         Ok(database)
     }
 
+    /// Takes a connection out of the pool, or opens one.
     async fn acquire(&self) -> Result<PooledConnection<'_>> {
         let permit = self.permits.acquire().await.map_err(IndexError::storage)?;
         let take_idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -91,6 +92,7 @@ struct PooledConnection<'a> {
 }
 
 impl PooledConnection<'_> {
+    /// Returns the connection.
     fn connection(&mut self) -> Result<&mut Connection> {
         self.connection.as_mut().ok_or_else(|| IndexError::storage("the connection is gone"))
     }

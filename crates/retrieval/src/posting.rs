@@ -86,6 +86,7 @@ impl PostingEdits {
         self.add_to_stats(audience, -1, all);
     }
 
+    /// Returns the edit of the block that has the postings of this term and chunk.
     fn edit(&mut self, audience: i64, chunk: i64, term: &str) -> &mut PostingEdit {
         self.rows
             .entry(PostingKey { term: term.to_owned(), audience, block: block_of(chunk) })
@@ -125,6 +126,7 @@ fn count_terms<'a>(terms: impl Iterator<Item = &'a str>) -> (BTreeMap<&'a str, u
     (counts, all)
 }
 
+/// The posting of one chunk.
 struct PostingEntry {
     offset: u16,
     count: f32,

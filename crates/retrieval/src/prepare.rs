@@ -46,6 +46,7 @@ pub(crate) fn check_text_size(document: &Document) -> Result<()> {
     )))
 }
 
+/// Validates a document, splits it into chunks, and extracts their terms.
 pub(crate) fn prepare(
     document: Document,
     fingerprint: ContentHash,

@@ -33,6 +33,7 @@ pub(crate) struct SqliteEngine {
     state: Arc<SqliteState>,
 }
 
+/// The state that all tasks of the engine share.
 struct SqliteState {
     path: PathBuf,
     writer: Mutex<Connection>,
@@ -61,6 +62,7 @@ impl SqliteEngine {
         Ok(Self { state: Arc::new(state) })
     }
 
+    /// Runs a write transaction on a blocking thread.
     fn write<T: Send + 'static>(
         &self,
         write: impl FnOnce(&Transaction<'_>, &SqliteState) -> Result<T> + Send + 'static,
@@ -74,6 +76,7 @@ impl SqliteEngine {
         })
     }
 
+    /// Runs a read transaction on a blocking thread.
     fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Transaction<'_>, &SqliteState) -> Result<T> + Send + 'static,
@@ -93,6 +96,7 @@ impl SqliteEngine {
 }
 
 impl SqliteState {
+    /// Runs a read transaction.
     fn read<T>(&self, read: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut reader = idle.map_or_else(|| schema::connect(&self.path), Ok)?;

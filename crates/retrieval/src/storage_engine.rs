@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
 
+/// The future of an operation.
 pub(crate) type EngineFuture<'a, T> = BoxFuture<'a, Result<T>>;
 
 /// The first half of a SHA-256 digest.
@@ -166,6 +167,7 @@ pub(crate) struct PreparedDocument {
     pub(crate) replaces: Option<i64>,
 }
 
+/// A chunk that is ready to be stored.
 pub(crate) struct PreparedChunk {
     pub(crate) heading: String,
     pub(crate) text: String,

@@ -41,6 +41,7 @@ impl TokenCounter {
         counter
     }
 
+    /// Counts a character.
     pub(crate) fn push(&mut self, char: char) {
         if char.is_ascii_alphanumeric() || matches!(char, '\u{c0}'..='\u{24f}') {
             self.word.latin += 1;
@@ -52,6 +53,7 @@ impl TokenCounter {
         }
     }
 
+    /// Returns the estimated number of tokens so far.
     pub(crate) fn tokens(&self) -> usize {
         self.tokens + self.word.tokens()
     }

@@ -16,6 +16,7 @@ impl Vector {
         usable.then(|| Self(numbers.iter().map(|number| f16::from_f32(number / length)).collect()))
     }
 
+    /// Returns the number of dimensions.
     pub(crate) fn dimensions(&self) -> usize {
         self.0.len()
     }
@@ -34,6 +35,7 @@ impl Vector {
         Self(numbers.iter().copied().map(f16::from_f32).collect())
     }
 
+    /// Returns the numbers.
     pub(crate) fn numbers(&self) -> Vec<f32> {
         self.0.to_f32_vec()
     }
@@ -55,6 +57,7 @@ pub(crate) struct QuantizedVectors {
 }
 
 impl QuantizedVectors {
+    /// Appends a vector, whose numbers become eight-bit integers.
     pub(crate) fn push(&mut self, vector: &Vector) {
         let numbers = vector.0.to_f32_vec();
         let largest =
@@ -88,6 +91,7 @@ impl QuantizedVectors {
     }
 }
 
+/// Returns a number between -1 and 1 as an eight-bit integer.
 #[expect(clippy::cast_possible_truncation, reason = "what is at most 1 times 127 fits")]
 fn quantize(fraction: f32) -> i8 {
     (fraction * 127.0).round() as i8

@@ -127,6 +127,7 @@ impl EmbeddingSource {
         }
     }
 
+    /// Returns the state.
     fn state(&self) -> State {
         self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -184,6 +185,7 @@ pub(crate) struct SourceEmbedder {
     cache: Arc<QueryCache>,
 }
 
+/// The embedding model: one of the host, or the local one.
 enum Model {
     Host(Box<Host>, String),
     Local(LocalModel),
@@ -244,6 +246,7 @@ impl SourceEmbedder {
 }
 
 impl Model {
+    /// Embeds texts.
     fn embed(
         &self,
         texts: Vec<String>,

@@ -12,6 +12,7 @@ pub(crate) struct IndexHandle {
     index: OnceCell<Index>,
 }
 
+/// The place of the index: a file, or the URL of a database.
 #[derive(Clone, PartialEq)]
 enum IndexLocation {
     File(PathBuf),
@@ -53,6 +54,7 @@ impl IndexLocation {
         }
     }
 
+    /// Opens the index.
     async fn open(&self) -> Result<Index> {
         match self {
             Self::File(file) => open_file(file).await,

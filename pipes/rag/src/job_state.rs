@@ -9,6 +9,7 @@ use std::{
 #[derive(Default)]
 pub(crate) struct JobState(Mutex<State>);
 
+/// The state, behind a lock.
 #[derive(Default)]
 struct State {
     /// The collections to look at in the next pass; `None` for all of them.
@@ -20,6 +21,7 @@ struct State {
 }
 
 impl JobState {
+    /// Locks the state.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -136,6 +136,7 @@ impl Pipe for Rag {
 }
 
 impl Rag {
+    /// Opens the index and the embedding model, and builds the pipe.
     async fn start(valves: RagValves, is_first: bool) -> Result<Self> {
         let index = Arc::new(IndexHandle::open(&valves).await?);
         let embeddings = Arc::new(EmbeddingSource::new(&valves).await);

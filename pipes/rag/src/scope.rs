@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CollectionScope(Vec<Entry>);
 
+/// A collection, and the roles that may see it.
 #[derive(Clone, Debug, PartialEq)]
 struct Entry {
     name: String,

@@ -57,6 +57,7 @@ pub(crate) fn group_by_document(found: Vec<FoundPassage>, hits: &[SearchHit]) ->
     sources
 }
 
+/// Returns the highest score among the passages of a document.
 fn relevance(hits: &[SearchHit], collection: &str, document: &str) -> Option<f32> {
     let same = hits.iter().filter(|hit| hit.collection == collection && hit.document == document);
     same.filter_map(|hit| hit.scores.rerank.or(hit.scores.cosine)).reduce(f32::max)

@@ -52,6 +52,7 @@ pub(crate) struct WatchedFolder {
     state: Mutex<FolderState>,
 }
 
+/// The known state of the folder.
 #[derive(Default)]
 struct FolderState {
     /// The files whose documents are stored; `None` until they were loaded from the index.
@@ -262,6 +263,7 @@ impl WatchedFolder {
         state.empty_since
     }
 
+    /// Returns an upload for a file.
     fn upload(&self, id: &str, audience: Audience, bytes: Option<Vec<u8>>) -> Upload {
         Upload {
             id: id.to_owned(),

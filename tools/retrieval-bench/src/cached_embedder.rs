@@ -15,6 +15,7 @@ pub struct CachedEmbedder {
 }
 
 impl CachedEmbedder {
+    /// Opens the cache in a SQLite file.
     pub fn open(model: LocalModel, path: &Path) -> Result<Self> {
         let cache = Connection::open(path)?;
         cache.execute_batch(

@@ -9,6 +9,7 @@ pub struct Arguments {
     index: String,
 }
 
+/// Runs the command `check`.
 pub async fn run(arguments: Arguments) -> Result<()> {
     let problems =
         index_location::open_existing(&arguments.index).await?.find_inconsistencies().await?;

@@ -20,6 +20,7 @@ pub struct Arguments {
     query: bool,
 }
 
+/// Runs the command `embed`.
 pub async fn run(arguments: Arguments) -> Result<()> {
     let model = model::open(&arguments.model, arguments.threads)?;
     let texts: Vec<String> = stdin().lines().collect::<Result<_, _>>()?;

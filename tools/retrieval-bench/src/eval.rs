@@ -60,6 +60,7 @@ enum RankingMethod {
 }
 
 impl RankingMethod {
+    /// Returns the name in the table.
     fn name(self) -> &'static str {
         match self {
             Self::Search(SearchMode::Keyword) => "bm25",
@@ -80,6 +81,7 @@ impl RankingMethod {
 /// The number of hits that are given to the reranker.
 const RERANK_LIMIT: usize = 50;
 
+/// Runs the command `eval`.
 pub async fn run(arguments: Arguments) -> Result<()> {
     create_folder(&arguments.work)?;
     let model = match arguments.words_only {
@@ -197,6 +199,7 @@ async fn ingest_documents(
     Ok(())
 }
 
+/// Measures a ranking method on a judged collection.
 async fn evaluate(
     judged: &JudgedCollection,
     index: &Index,
@@ -270,6 +273,7 @@ fn describe_candidates(
     })
 }
 
+/// Orders the first results by a reranker.
 async fn rerank(
     mut results: SearchResults,
     question: &str,
@@ -281,6 +285,7 @@ async fn rerank(
     Ok(results)
 }
 
+/// Returns the averages over collections.
 #[expect(clippy::cast_precision_loss, reason = "counts")]
 fn average(means: &[MetricMeans]) -> MetricMeans {
     let mean = |of: fn(&MetricMeans) -> f64| means.iter().map(of).sum::<f64>() / means.len() as f64;

@@ -37,6 +37,7 @@ pub struct Arguments {
     language: Language,
 }
 
+/// Runs the command `ingest`.
 #[expect(clippy::cast_precision_loss, reason = "for people")]
 pub async fn run(arguments: Arguments) -> Result<()> {
     let index = index_location::open(&arguments.index).await?;

@@ -46,6 +46,7 @@ fn deserialize_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, 
 }
 
 impl JudgedCollection {
+    /// Loads a collection from its folder.
     pub fn load(folder: &Path) -> Result<Self> {
         let judgements = read_judgements(&folder.join("qrels.tsv"))?;
         let mut queries: Vec<JudgedQuery> = read_json_lines(&folder.join("queries.jsonl"))?;

@@ -43,6 +43,7 @@ impl MetricSums {
         self.latencies.push(latency);
     }
 
+    /// Returns the means over all questions.
     pub fn means(mut self) -> MetricMeans {
         let questions = self.questions as f64;
         self.latencies.sort_unstable();

@@ -20,11 +20,13 @@ pub struct RerankerService {
     reranker_key: String,
 }
 
+/// The body of a response.
 #[derive(Deserialize)]
 struct RerankResponse {
     results: Vec<RerankResult>,
 }
 
+/// A document's index and score.
 #[derive(Deserialize)]
 struct RerankResult {
     index: usize,

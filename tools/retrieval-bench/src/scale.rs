@@ -35,6 +35,7 @@ pub struct Arguments {
     work: PathBuf,
 }
 
+/// Runs the command `scale`.
 pub async fn run(arguments: Arguments) -> Result<()> {
     create_folder(&arguments.work)?;
     let judged = JudgedCollection::load(&arguments.folder)?;
@@ -70,6 +71,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Measures searches in an index of this number of chunks.
 #[expect(clippy::cast_precision_loss, reason = "for people")]
 async fn measure(
     judged: &JudgedCollection,

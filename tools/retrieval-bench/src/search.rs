@@ -21,6 +21,7 @@ pub struct Arguments {
     limit: usize,
 }
 
+/// Runs the command `search`.
 pub async fn run(arguments: Arguments) -> Result<()> {
     let index = index_location::open_existing(&arguments.index).await?;
     let model = arguments.model.map(|folder| LocalModel::open(&folder, 1)).transpose()?;

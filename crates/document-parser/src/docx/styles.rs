@@ -11,6 +11,7 @@ use std::collections::HashMap;
 #[derive(Default)]
 pub(super) struct Styles(HashMap<String, Style>);
 
+/// A paragraph style.
 #[derive(Default)]
 struct Style {
     based_on: Option<String>,

@@ -51,6 +51,7 @@ fn parse_mailbox(
 
 /// Returns whether a text begins with header fields that every e-mail has some of.
 pub(crate) fn is_email(text: &str) -> bool {
+    /// Header fields of which every e-mail has some.
     const FIELDS: [&str; 9] = [
         "received",
         "return-path",

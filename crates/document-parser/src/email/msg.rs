@@ -25,6 +25,7 @@ const SECONDS_TO_1970: u64 = 11_644_473_600;
 
 /// The properties that are read (MS-OXPROPS).
 mod property {
+    /// The subject.
     pub const SUBJECT: &str = "0037";
     pub const SUBMIT_TIME: u32 = 0x0039_0040;
     pub const TRANSPORT_HEADERS: &str = "007D";
@@ -33,8 +34,10 @@ mod property {
     pub const DISPLAY_CC: &str = "0E03";
     pub const DISPLAY_TO: &str = "0E04";
     pub const DELIVERY_TIME: u32 = 0x0E06_0040;
+    /// The body as plain text.
     pub const BODY: &str = "1000";
     pub const RTF_COMPRESSED: &str = "1009";
+    /// The body as HTML.
     pub const HTML: &str = "1013";
     pub const ATTACH_DATA: &str = "3701";
     pub const ATTACH_FILE_NAME: &str = "3704";
@@ -55,6 +58,7 @@ pub(crate) fn parse(
     message.read_email("/", 0).write(context, builder)
 }
 
+/// An e-mail in a compound file.
 struct MsgFile<'a> {
     file: CompoundFile<Cursor<&'a [u8]>>,
 }

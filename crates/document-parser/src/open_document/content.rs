@@ -37,6 +37,7 @@ pub(super) struct ContentParser<'a> {
     is_in_slide_notes: bool,
 }
 
+/// The open paragraph.
 #[derive(Default)]
 struct Paragraph {
     text: String,

@@ -113,6 +113,7 @@ fn move_end_mark(chars: &mut [char]) {
     }
 }
 
+/// Reverses a run of characters.
 fn reverse(chars: &mut [char], run: Range<usize>) {
     if let Some(run) = chars.get_mut(run) {
         run.reverse();

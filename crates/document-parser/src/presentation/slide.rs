@@ -27,6 +27,7 @@ struct Shape {
     table: Option<Vec<Vec<String>>>,
 }
 
+/// The role of a shape on a slide.
 #[derive(Clone, Copy, Default, PartialEq)]
 enum ShapeRole {
     Title,
@@ -38,6 +39,7 @@ enum ShapeRole {
     Other,
 }
 
+/// The open paragraph.
 #[derive(Default)]
 struct Paragraph {
     text: String,

@@ -25,6 +25,7 @@ pub struct Encoder {
     layers: Vec<Layer>,
 }
 
+/// A layer of the transformer.
 struct Layer {
     query: Linear,
     key: Linear,
@@ -44,6 +45,7 @@ struct Linear {
     bias: Vec<f32>,
 }
 
+/// A layer normalization.
 struct Normalization {
     scale: Vec<f32>,
     bias: Vec<f32>,
@@ -180,6 +182,7 @@ fn attend_head(
 }
 
 impl Layer {
+    /// Takes the weights of a layer out of a file.
     fn load(file: &ModelFile<'_>, layer: usize) -> Option<Self> {
         let ModelSizes { hidden, feed_forward, .. } = file.sizes;
         let linear = |name: &str, inputs, outputs| {
@@ -200,6 +203,7 @@ impl Layer {
 }
 
 impl Linear {
+    /// Takes the weights of a linear layer out of a file.
     fn load(file: &ModelFile<'_>, name: &str, inputs: usize, outputs: usize) -> Option<Self> {
         let blocks = file.blocks(&format!("{name}.w"), outputs, inputs)?;
         let mut weights = Vec::with_capacity(blocks.len() * BLOCK_WEIGHTS / 2);
@@ -246,6 +250,7 @@ impl Linear {
 }
 
 impl Normalization {
+    /// Takes the weights of a normalization out of a file.
     fn load(file: &ModelFile<'_>, name: &str) -> Option<Self> {
         let hidden = file.sizes.hidden;
         Some(Self {

@@ -143,16 +143,19 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Takes bytes off the front.
     fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
         Some(taken)
     }
 
+    /// Takes an array of bytes off the front.
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.take(N)?.try_into().ok()
     }
 
+    /// Takes a little-endian number off the front.
     fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_le_bytes)
     }
@@ -167,6 +170,7 @@ impl<'a> Reader<'a> {
         usize::try_from(u64::from_le_bytes(self.array()?)).ok()
     }
 
+    /// Takes numbers of four bytes each off the front.
     fn numbers<T>(&mut self, count: usize, read: fn([u8; 4]) -> T) -> Option<Vec<T>> {
         let (numbers, _) = self.take(count.checked_mul(4)?)?.as_chunks::<4>();
         Some(numbers.iter().map(|number| read(*number)).collect())

@@ -144,6 +144,7 @@ impl UnigramTokenizer {
         slot
     }
 
+    /// Returns the text of a piece.
     fn piece(&self, id: usize) -> &str {
         let start = id.checked_sub(1).map_or(0, |before| self.ends[before]);
         self.text.get(start as usize..self.ends[id] as usize).unwrap_or_default()

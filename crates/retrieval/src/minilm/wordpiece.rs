@@ -86,6 +86,7 @@ impl WordPieceTokenizer {
     }
 }
 
+/// The class of a character, which tells where words end.
 enum CharClass {
     Letter,
     Space,

@@ -8,11 +8,13 @@ use sha2::{Digest, Sha256};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+/// Selects the columns of collections.
 const COLUMNS: &str = "SELECT c.id, c.name, c.settings, c.model, c.dimensions FROM collection c";
 
 /// The first parameter is the viewer's principals, or NULL for the operator.
 const VISIBLE_TO_VIEWER: &str = "($1::text[] IS NULL OR c.audience IN (SELECT audience FROM member WHERE principal = ANY ($1)))";
 
+/// Creates a collection.
 pub(super) async fn create(
     transaction: &Transaction<'_>,
     name: &str,
@@ -36,6 +38,7 @@ pub(super) async fn update_settings(
     Ok(())
 }
 
+/// Deletes a collection with its documents.
 pub(super) async fn delete(transaction: &Transaction<'_>, collection: i64) -> Result<()> {
     lock_collection(transaction, collection).await?;
     drop_vector_tables(transaction, collection, None).await?;
@@ -51,6 +54,7 @@ pub(super) async fn lock_collection(transaction: &Transaction<'_>, collection: i
     Ok(())
 }
 
+/// Lists the collections that the viewer may see.
 pub(super) async fn list(
     transaction: &Transaction<'_>,
     viewer: &Viewer,
@@ -60,6 +64,7 @@ pub(super) async fn list(
     rows.iter().map(collection_from_row).collect()
 }
 
+/// Returns the collection of this name, if the viewer may see it.
 pub(super) async fn find(
     transaction: &Transaction<'_>,
     name: &str,

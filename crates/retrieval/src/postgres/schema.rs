@@ -7,6 +7,7 @@ use tokio_postgres::error::SqlState;
 /// The version of the schema. It also increases when the same text would give other terms.
 const VERSION: i64 = 2;
 
+/// Creates the tables.
 const TABLES: &str = include_str!("schema.sql");
 
 /// The index's schema comes first; pgvector may be in any schema of the search path.

@@ -15,6 +15,7 @@ use std::collections::{BTreeSet, HashMap};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+/// Searches by words, by vector, or by both.
 pub(super) async fn search(
     transaction: &Transaction<'_>,
     request: &SearchRequest,

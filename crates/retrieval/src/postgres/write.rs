@@ -132,6 +132,7 @@ struct ChunkColumns<'a> {
 }
 
 impl<'a> ChunkColumns<'a> {
+    /// Adds a chunk.
     fn push(
         &mut self,
         id: i64,
@@ -149,6 +150,7 @@ impl<'a> ChunkColumns<'a> {
         self.pages.push(chunk.page.map(i64::from));
     }
 
+    /// Inserts all chunks by one statement.
     async fn insert(&self, transaction: &Transaction<'_>) -> Result<()> {
         let sql = "INSERT INTO chunk (id, document, place, heading, text, tokens, hash, page) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)";
         let parameters: [Parameter<'_>; 8] = [

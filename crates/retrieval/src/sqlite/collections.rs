@@ -5,8 +5,10 @@ use crate::collection::{Collection, CollectionSettings, EmbeddingModel};
 use crate::error::{IndexError, Result};
 use rusqlite::{OptionalExtension, Params, Row, Transaction, params};
 
+/// Selects the columns of collections.
 const COLUMNS: &str = "SELECT c.id, c.name, c.settings, c.model, c.dimensions FROM collection c";
 
+/// Creates a collection.
 pub(super) fn create(
     transaction: &Transaction<'_>,
     name: &str,
@@ -40,16 +42,19 @@ pub(super) fn update_settings(
     Ok(())
 }
 
+/// Deletes a collection with its documents.
 pub(super) fn delete(transaction: &Transaction<'_>, collection: i64) -> Result<()> {
     transaction.execute("DELETE FROM collection WHERE id = ?", [collection])?;
     Ok(())
 }
 
+/// Lists the collections that the viewer may see.
 pub(super) fn list(transaction: &Transaction<'_>, viewer: &Viewer) -> Result<Vec<Collection>> {
     let sql = format!("{COLUMNS} WHERE {VISIBLE_TO_VIEWER} ORDER BY c.name");
     query_collections(transaction, &sql, [principals_json(viewer)?])
 }
 
+/// Returns the collection of this name, if the viewer may see it.
 pub(super) fn find(
     transaction: &Transaction<'_>,
     name: &str,

@@ -10,6 +10,7 @@ use std::time::Duration;
 /// The version of the schema. It also increases when the same text would give other terms.
 const VERSION: i64 = 2;
 
+/// Creates the tables.
 const TABLES: &str = "
 CREATE TABLE audience (id INTEGER PRIMARY KEY, rule TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE member (

@@ -15,6 +15,7 @@ pub(super) struct VectorCaches {
     by_collection: Mutex<HashMap<i64, Arc<RwLock<VectorCache>>>>,
 }
 
+/// The vectors of one collection.
 #[derive(Default)]
 struct VectorCache {
     model: String,
@@ -24,6 +25,7 @@ struct VectorCache {
     by_audience: HashMap<i64, AudienceVectors>,
 }
 
+/// The vectors of the chunks of one audience.
 #[derive(Default)]
 struct AudienceVectors {
     chunks: Vec<i64>,
@@ -32,6 +34,7 @@ struct AudienceVectors {
 }
 
 impl VectorCaches {
+    /// Removes the vectors of a collection.
     pub(super) fn remove(&self, collection: i64) {
         self.by_collection.lock().unwrap_or_else(PoisonError::into_inner).remove(&collection);
     }
@@ -76,6 +79,7 @@ fn find_last_change(transaction: &Transaction<'_>) -> Result<i64> {
 }
 
 impl VectorCache {
+    /// Returns the chunks of these audiences that are nearest to a vector, with their cosines.
     fn nearest(&self, audiences: &[i64], query: &Vector, depth: usize) -> Vec<(i64, f32)> {
         let segments = audiences.iter().filter_map(|audience| self.by_audience.get(audience));
         top_k(
@@ -119,6 +123,7 @@ impl VectorCache {
         Ok(())
     }
 
+    /// Loads the vectors for which a condition holds.
     fn load(
         &mut self,
         transaction: &Transaction<'_>,
