@@ -11,12 +11,12 @@ pub fn restore_calls(chunks: ChunkStream, tools: SentTools) -> ChunkStream {
     if tools.are_unchanged() {
         return chunks;
     }
-    let mut restored = Restored { tools, calls: Vec::new(), ready: VecDeque::new() };
+    let mut restorer = CallRestorer { tools, calls: Vec::new(), ready: VecDeque::new() };
     ChunkStream::new(chunks.flat_map(move |chunk| {
         let chunks: Vec<_> = match chunk {
             Ok(chunk) => {
-                restored.add(chunk);
-                restored.ready.drain(..).map(Ok).collect()
+                restorer.add(chunk);
+                restorer.ready.drain(..).map(Ok).collect()
             }
             Err(error) => vec![Err(error)],
         };
@@ -24,8 +24,8 @@ pub fn restore_calls(chunks: ChunkStream, tools: SentTools) -> ChunkStream {
     }))
 }
 
-/// The calls of one answer.
-struct Restored {
+/// Restores the calls of one answer.
+struct CallRestorer {
     tools: SentTools,
     /// The calls whose arguments are collected: pieces of several calls may come by turns.
     calls: Vec<CollectedCall>,
@@ -39,7 +39,7 @@ struct CollectedCall {
     arguments: String,
 }
 
-impl Restored {
+impl CallRestorer {
     fn add(&mut self, chunk: Chunk) {
         let Chunk::ToolCall(mut delta) = chunk else {
             if matches!(chunk, Chunk::Finish(_) | Chunk::NextChoice { .. }) {

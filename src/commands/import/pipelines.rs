@@ -21,7 +21,7 @@ const BEDROCK_VALVES: [(&str, &str); 7] = [
     ("AWS_ROLE_ARN", "aws_role_arn"),
 ];
 
-/// Valves of limiting filters, and ours.
+/// The valves of filters that limit requests, and the valves of `rate_limit` that they become.
 const LIMIT_VALVES: [(&str, &str); 4] = [
     ("requests_per_minute", "requests_per_minute"),
     ("requests_per_hour", "requests_per_hour"),

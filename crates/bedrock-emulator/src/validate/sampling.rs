@@ -7,6 +7,7 @@ use crate::catalogue::FoundationModel;
 use crate::exception::BedrockException;
 use serde_json::Value;
 
+/// The smallest `maxTokens` of the models that have a minimum (OpenAI's).
 const MIN_TOKENS: u64 = 16;
 
 /// Checks the sampling parameters.

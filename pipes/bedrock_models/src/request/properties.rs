@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 
 const PNG: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
 
+/// Generates texts, blank ones among them.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![Just(String::new()), Just(" \n".into()), "[a-z \\n]{0,8}", any::<String>()]
 }
@@ -19,6 +20,7 @@ fn id() -> impl Strategy<Value = String> {
     prop_oneof![Just(String::new()), "call_[0-2]", Just("odd id/ä".into()), Just("x".repeat(70))]
 }
 
+/// Generates names of tools, some of which Bedrock does not accept.
 fn name() -> impl Strategy<Value = String> {
     prop_oneof!["[ab]", Just("server.tool".into()), Just("t".repeat(80)), Just("ä b".into())]
 }
@@ -28,15 +30,18 @@ fn any_of(values: Vec<Value>) -> impl Strategy<Value = Value> {
     prop_oneof![2 => Just(Value::Null), 1 => select(values)]
 }
 
+/// Generates cache breakpoints.
 fn marks() -> impl Strategy<Value = Value> {
     any_of(vec![json!({"type": "ephemeral"}), json!({"type": "ephemeral", "ttl": "1h"})])
 }
 
+/// Generates text parts.
 fn words() -> impl Strategy<Value = Value> {
     (text(), marks())
         .prop_map(|(text, mark)| json!({"type": "text", "text": text, "cache_control": mark}))
 }
 
+/// Generates parts of a message.
 fn part() -> impl Strategy<Value = Value> {
     let shown = select(vec![
         json!({"type": "image_url", "image_url": {"url": PNG}}),
@@ -54,6 +59,7 @@ fn part() -> impl Strategy<Value = Value> {
     prop_oneof![3 => words(), 1 => shown]
 }
 
+/// Generates contents of a message.
 fn content() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
@@ -66,12 +72,14 @@ fn visible_part() -> impl Strategy<Value = Value> {
     prop_oneof![2 => content(), 1 => prop::collection::vec(part(), 0..4).prop_map(Value::from)]
 }
 
+/// Generates arguments of a call, some of which are no JSON object.
 fn arguments() -> impl Strategy<Value = String> {
     const FIXED: &[&str] =
         &["", "{}", r#"{"a": [1, {"b": null}]}"#, "[]", "null", "{\"a\"", "{}{}", "\"x\""];
     prop_oneof![select(FIXED).prop_map(String::from), any::<String>()]
 }
 
+/// Generates reasoning of an assistant.
 fn thoughts() -> impl Strategy<Value = Value> {
     any_of(vec![
         json!([{"type": "reasoning.text", "text": "hm", "signature": "s", "format": "anthropic-claude-v1"}]),
@@ -80,6 +88,7 @@ fn thoughts() -> impl Strategy<Value = Value> {
     ])
 }
 
+/// Generates messages of all roles.
 fn message() -> impl Strategy<Value = Value> {
     let calls = (id(), name(), arguments()).prop_map(
         |(id, name, arguments)| json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}),
@@ -96,6 +105,7 @@ fn message() -> impl Strategy<Value = Value> {
     ])
 }
 
+/// Generates lists of tools.
 fn tools() -> impl Strategy<Value = Vec<Value>> {
     let parameters = prop_oneof![
         Just(Value::Null),
@@ -165,6 +175,7 @@ fn settings() -> impl Strategy<Value = Value> {
     )
 }
 
+/// Generates chats.
 fn chat() -> impl Strategy<Value = Value> {
     (prop::collection::vec(message(), 0..10), tools(), settings()).prop_map(
         |(messages, tools, mut all)| {
@@ -178,6 +189,7 @@ fn chat() -> impl Strategy<Value = Value> {
 
 static EVERY: LazyLock<Catalogue> = LazyLock::new(Catalogue::all_chat_models);
 
+/// Generates chat models of the catalogue.
 fn model() -> impl Strategy<Value = &'static FoundationModel> {
     let speaks = |model: &&FoundationModel| {
         model.output.iter().any(|kind| kind == "TEXT")
@@ -197,6 +209,7 @@ fn call(chat: &Value) -> Call {
     }
 }
 
+/// Returns the target of a request to this model.
 fn target(model: &FoundationModel, valves: &BedrockValves) -> Target {
     let reads = |kind: &str| Some(model.input.iter().any(|input| input == kind));
     let inputs = Inputs { image: reads("IMAGE"), video: reads("VIDEO"), audio: reads("SPEECH") };
