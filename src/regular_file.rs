@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-/// The maximum size of such a file, in bytes.
+/// The maximum size of a file, in bytes.
 const MAX_BYTES: u64 = 16 << 20;
 
 /// Opens a file, or refuses at once if it is a folder, a FIFO or a device. Links are followed.

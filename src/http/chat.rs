@@ -62,7 +62,7 @@ impl JsonBody for ChatRequest {
 
 /// Returns whether a body has the `input` of the Responses API in place of messages.
 fn has_input_alone(json: &[u8]) -> bool {
-    /// The fields by which a chat is told from a request of the Responses API.
+    /// The fields that differ between a chat and a request of the Responses API.
     #[derive(Deserialize)]
     struct Fields {
         input: Option<IgnoredAny>,

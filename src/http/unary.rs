@@ -26,7 +26,7 @@ pub async fn admit_model<'a>(
     context.admit(identity::parse_user(user, context.headers()), model, demand).await
 }
 
-/// Returns the usage for so many prompt tokens, and records it in the log.
+/// Returns the usage of this number of prompt tokens, and records it in the log.
 pub fn record_prompt_tokens(record: &RequestLog, prompt_tokens: u64) -> Usage {
     let usage = pipe_sdk::Usage { prompt_tokens, ..pipe_sdk::Usage::default() };
     record.outcome().usage = Some(usage);

@@ -14,7 +14,7 @@ use std::{
 const MAX_QUEUED_BYTES: usize = 1 << 20;
 /// The pause after each write, in which further lines gather.
 const WRITE_PAUSE: Duration = Duration::from_millis(1);
-/// The size of lines that are written at once, in bytes, if so many wait.
+/// The largest size of lines that are written at once, in bytes.
 const MAX_WRITE_BYTES: usize = 64 << 10;
 /// The maximum number of queued lines.
 const MAX_QUEUED_LINES: usize = 8 << 10;

@@ -312,7 +312,7 @@ async fn wait_until_retired(slot: Option<&PythonSlot>) {
     }
 }
 
-/// Waits until somebody has asked for the models, and asks the file for them.
+/// Waits until the models are requested, and asks the file for them.
 async fn refresh(slot: Option<&PythonSlot>) {
     let Some(slot) = slot else { return std::future::pending().await };
     sleep(REFRESH_INTERVAL).await;

@@ -135,8 +135,8 @@ fn resolve_links(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Parameters of a database's address that whoever turns valves may set. Others name files of the
-/// machine, or a host in other words.
+/// The parameters of a database's address that an admin may set. Others name files of the machine,
+/// or a host in other words.
 const DATABASE_PARAMETERS: [&str; 5] =
     ["sslmode", "connect_timeout", "application_name", "target_session_attrs", "channel_binding"];
 

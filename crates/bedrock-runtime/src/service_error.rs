@@ -39,7 +39,8 @@ struct ErrorBody {
     original_status: Option<u16>,
 }
 
-/// AWS says less than one KiB; only a page of somebody else's can be long.
+/// The largest body of an error that is read, in bytes. AWS sends less than one KiB; only a page of
+/// a proxy is longer.
 const MAX_BODY_BYTES: usize = 64 << 10;
 
 /// The time-out of the body, once the headers are there.

@@ -66,7 +66,7 @@ pub fn is_metadata_address(address: IpAddr) -> bool {
     METADATA_NETWORKS.iter().any(|network| network.contains(&address))
 }
 
-/// Returns whether the host of this URL is such an address, or a name that stands for one.
+/// Returns whether the host of this URL is the address of a metadata service, or a name for one.
 pub fn is_metadata_host(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => is_metadata_address(address.into()),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const DEFAULT_TEMPERATURE: f64 = 0.7;
 const DEFAULT_MAX_TOKENS: u64 = 1000;
 
-/// The places of the text in the responses of such servers, as JSON pointers (RFC 6901).
+/// The places of the text in responses of `/generate`, as JSON pointers (RFC 6901).
 const TEXT_POINTERS: [&str; 7] = [
     "/response",
     "/text",

@@ -1,6 +1,6 @@
 //! Refusals of chats that are too long for a model, in the words of several services.
 
-/// The words of such refusals, of which all of a row must stand in the message.
+/// The words of refusals of long chats. All words of a row must stand in the message.
 const PHRASES: &[&[&str]] = &[
     &["input is too long"],
     &["prompt is too long"],

@@ -86,7 +86,7 @@ impl Host {
         (self.context.user.clone(), self.context.caller(), self.hints.clone())
     }
 
-    /// Asks the filters to admit a call to this model, as every call below does by itself. A pipe
+    /// Asks the filters to admit a call to this model. The other methods do so themselves; a pipe
     /// asks before another of its own models answers in place of the requested one.
     pub async fn admit(&self, model: &str, demand: Demand) -> Result<()> {
         if self.context.admission.has_passed(model, demand.kind) {

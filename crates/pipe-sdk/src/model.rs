@@ -119,7 +119,7 @@ pub enum ModelKind {
 }
 
 impl ModelKind {
-    /// Returns whether such a model answers chats.
+    /// Returns whether models of this kind answer chats.
     pub fn answers_chats(self) -> bool {
         matches!(self, Self::Chat | Self::Image)
     }
@@ -181,7 +181,7 @@ impl Model {
         Self { metadata, ..self }
     }
 
-    /// Returns the same with one capability said.
+    /// Returns the model with this capability.
     #[must_use]
     pub fn with_capability(mut self, capability: &str, yes: bool) -> Self {
         self.capabilities.insert(capability.into(), yes.into());

@@ -21,7 +21,7 @@ impl Task {
         Self(tokio::spawn(future).abort_handle())
     }
 
-    /// Returns whether it has ended by itself.
+    /// Returns whether the task has ended.
     pub fn is_finished(&self) -> bool {
         self.0.is_finished()
     }

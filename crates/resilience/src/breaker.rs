@@ -103,7 +103,7 @@ const MIN_FAILURE_PERCENT: usize = 90;
 /// The number of failed probes, possibly by their own fault, after which the breaker opens again.
 const MAX_DOUBTFUL_PROBES: u32 = 3;
 
-/// The minimum number of calls in the window, where the owner probes by itself.
+/// The minimum number of calls in the window for an upstream whose owner sends probes.
 const MIN_PROBED_CALLS: u32 = 20;
 
 /// The maximum number of witnesses that are kept.

@@ -97,7 +97,7 @@ impl FailureKind {
         }
     }
 
-    /// Returns the usual cause of such a failure.
+    /// Returns the usual cause of a failure of this kind.
     fn suspect(self) -> Suspect {
         match self {
             Self::Connect => Suspect::Upstream,

@@ -76,7 +76,7 @@ pub fn to_pipe_error(error: SendError, location: &ModelLocation) -> PipeError {
         SendError::Unreachable => {
             PipeError::Upstream(format!("Amazon Bedrock in {region} cannot be reached"))
         }
-        SendError::MetadataAddress => PipeError::Upstream(METADATA_ADDRESS.into()),
+        SendError::MetadataAddress => PipeError::Upstream(METADATA_ADDRESS_ADVICE.into()),
         SendError::Service(service_error) => service_error_to_pipe_error(&service_error, location),
     }
 }
@@ -117,7 +117,7 @@ pub fn is_model_refusal(service_error: &ServiceError) -> bool {
 }
 
 /// The advice for an endpoint whose name resolves to an address that is not connected to.
-pub const METADATA_ADDRESS: &str = "the host of `endpoint_url` has a link-local address, which is not connected to because clouds \
+pub const METADATA_ADDRESS_ADVICE: &str = "the host of `endpoint_url` has a link-local address, which is not connected to because clouds \
      keep their secrets there: enter another endpoint in the valves of this pipe";
 
 /// Returns the error of a chat, out of AWS's own words.

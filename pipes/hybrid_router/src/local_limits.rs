@@ -61,7 +61,8 @@ const TASKS: [&str; 7] = [
     "emoji_generation",
 ];
 
-/// Returns whether the chat is such a background task: by its name, or without one by its prompt.
+/// Returns whether the chat is a background task that every model can do: by the task's name, or
+/// without one by the prompt.
 pub(crate) fn is_background_task(call: &Call) -> bool {
     if let Some(task) = &call.chat.task {
         return TASKS.contains(&task.as_str());

@@ -133,7 +133,7 @@ impl Engine {
         named.filter(|id| !id.is_empty()).unwrap_or_else(|| self.base.model.clone())
     }
 
-    /// Asks the limits for so many searches of the web, as a part of the request for its model.
+    /// Asks the limits for this number of web searches, as a part of the request for its model.
     ///
     /// # Errors
     /// Returns the refusal of a limit.

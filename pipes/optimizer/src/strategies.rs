@@ -58,7 +58,7 @@ pub(crate) struct StrategyStore {
 }
 
 impl StrategyStore {
-    /// Loads the strategies of the user who asks; `None` if nobody says who that is.
+    /// Loads the strategies of the user; `None` if the user is not known.
     pub async fn load(host: &Host) -> Result<Option<Self>> {
         let key = ConversationKey::new(host.context(), ID, "user")?;
         if key.owner.is_empty() {

@@ -130,7 +130,7 @@ fn import_setting<F: Fn(&str) -> Option<String>>(
     }
 }
 
-/// Imports the budget of all people together, of which two settings tell.
+/// Imports the budget of all people together, which two settings have.
 fn import_budget(imported: &mut Imported, budget: f64, duration: Option<&str>) {
     match duration.and_then(period) {
         Some(period) => {

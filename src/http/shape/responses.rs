@@ -40,8 +40,8 @@ pub static REQUEST: Shape = Object(
     &[("", "model"), ("", "input")],
 );
 
-/// Items of types that are not known are told as text, so nothing but what all of them share is
-/// looked at here.
+/// An item of `input`. Items of unknown types become texts, so only the fields that all items share
+/// are checked.
 static ITEM: Shape = Object(
     &[
         ("type", &Kind(&["function_call", "function_call_output", "custom_tool_call"])),

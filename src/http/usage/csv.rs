@@ -18,7 +18,7 @@ const SUM_COLUMNS: [&str; 9] = [
     "cost_usd",
 ];
 
-/// The name of a user whom nobody has named.
+/// The name of an unknown user.
 const UNKNOWN: &str = "unknown";
 
 /// Returns the rows under a line of column names. Users and models have a column with their name

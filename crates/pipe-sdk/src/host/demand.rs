@@ -52,7 +52,7 @@ impl Demand {
         Self::searches(1)
     }
 
-    /// Returns the demand of so many searches at once.
+    /// Returns the demand of this number of searches at once.
     pub fn searches(amount: u64) -> Self {
         Self { amount, ..Self::single(DemandKind::Search) }
     }

@@ -21,7 +21,7 @@ const BOOK: &str = "SELECT pipewright.limit_book_all($1, $2, $3)";
 /// Deletes the reservations of requests.
 const RELEASE: &str = "DELETE FROM pipewright.limit_reservation WHERE holder = ANY ($1)";
 /// Sums up what was used of a limit in a period.
-const USED: &str = "SELECT CAST(COALESCE(sum(amount), 0) AS BIGINT) FROM pipewright.limit_hit WHERE key = $1 \
+const SELECT_USED: &str = "SELECT CAST(COALESCE(sum(amount), 0) AS BIGINT) FROM pipewright.limit_hit WHERE key = $1 \
      AND at > floor(extract(epoch FROM clock_timestamp()) * 1000)::BIGINT - $2";
 /// Deletes what no limit counts any more.
 const DELETE_EXPIRED: &str =
@@ -84,8 +84,10 @@ impl LimitStore for Postgres {
         Box::pin(async move {
             let span = to_millis(window);
             let parameters: [super::Parameter<'_>; 2] = [(&key, Type::TEXT), (&span, Type::INT8)];
-            first_i64(&self.query(&self.0.requests, REQUEST_TIMEOUT, USED, &parameters).await?)
-                .map(to_unsigned)
+            first_i64(
+                &self.query(&self.0.requests, REQUEST_TIMEOUT, SELECT_USED, &parameters).await?,
+            )
+            .map(to_unsigned)
         })
     }
 

@@ -19,7 +19,7 @@ const MIN_RETRY_DELAY: Duration = Duration::from_millis(250);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
 
 /// Selects the version of each pipe's saved valves.
-const VERSIONS: &str = "SELECT pipe, version FROM pipewright.saved_valves";
+const SELECT_VERSIONS: &str = "SELECT pipe, version FROM pipewright.saved_valves";
 
 /// A change of saved valves, or of the connection to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl Watcher {
             None => &*self.connection.insert(listen(&self.database).await?),
         };
         let rows = with_timeout(ADMIN_TIMEOUT, async {
-            connection.client.query(VERSIONS, &[]).await.map_err(to_store_error)
+            connection.client.query(SELECT_VERSIONS, &[]).await.map_err(to_store_error)
         });
         let versions = rows
             .await?

@@ -16,7 +16,7 @@ const LOAD: &str = "SELECT owner, id, version, turns, bytes, created, updated, e
      FROM conversation WHERE owner = ?1 AND id = ?2 AND expires > ?3";
 
 /// Selects the version of a conversation.
-const VERSION: &str =
+const SELECT_VERSION: &str =
     "SELECT version FROM conversation WHERE owner = ?1 AND id = ?2 AND expires > ?3";
 
 /// Saves a conversation; the time of the first save stays if it replaces one.
@@ -129,7 +129,7 @@ fn save(connection: &mut Connection, record: &Record) -> rusqlite::Result<bool> 
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
         let found: Option<i64> = transaction
-            .prepare_cached(VERSION)?
+            .prepare_cached(SELECT_VERSION)?
             .query_row(params![owner, id, entry.updated], |row| row.get(0))
             .optional()?;
         if found != *expected {

@@ -10,12 +10,12 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use std::sync::Arc;
 
 /// Inserts the usage of one request.
-const ROW: &str = "INSERT INTO usage (at, user_id, key_label, model, pipe, via, side, task, kind, status, \
+const INSERT_ROW: &str = "INSERT INTO usage (at, user_id, key_label, model, pipe, via, side, task, kind, status, \
      prompt, cached, cache_creation, completion, reasoning, cost) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 
 /// Adds usage to the sums of a day.
-const DAILY: &str = "INSERT INTO usage_daily (day, user_id, key_label, model, pipe, side, task, kind, \
+const ADD_DAILY: &str = "INSERT INTO usage_daily (day, user_id, key_label, model, pipe, side, task, kind, \
      requests, errors, cancelled, prompt, cached, cache_creation, completion, reasoning, cost, unpriced) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) \
      ON CONFLICT DO UPDATE SET requests = requests + excluded.requests, errors = errors + excluded.errors, \
@@ -24,7 +24,7 @@ const DAILY: &str = "INSERT INTO usage_daily (day, user_id, key_label, model, pi
      reasoning = reasoning + excluded.reasoning, cost = cost + excluded.cost, unpriced = unpriced + excluded.unpriced";
 
 /// Saves the name of a user.
-const NAME: &str = "INSERT INTO usage_user (user_id, name) VALUES (?1, ?2) \
+const SAVE_NAME: &str = "INSERT INTO usage_user (user_id, name) VALUES (?1, ?2) \
      ON CONFLICT DO UPDATE SET name = excluded.name WHERE name <> excluded.name";
 
 impl Ledger for Sqlite {
@@ -71,7 +71,7 @@ impl Ledger for Sqlite {
 fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
     let written = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
-        let mut insert = written.prepare_cached(ROW)?;
+        let mut insert = written.prepare_cached(INSERT_ROW)?;
         for row in &batch.rows {
             let tokens = &row.tokens;
             insert.execute(params![
@@ -93,7 +93,7 @@ fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
                 row.cost,
             ])?;
         }
-        let mut upsert = written.prepare_cached(DAILY)?;
+        let mut upsert = written.prepare_cached(ADD_DAILY)?;
         for day in &batch.days {
             let (key, totals) = (&day.key, &day.totals);
             upsert.execute(params![
@@ -117,7 +117,7 @@ fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
                 totals.unpriced,
             ])?;
         }
-        let mut name = written.prepare_cached(NAME)?;
+        let mut name = written.prepare_cached(SAVE_NAME)?;
         for (user, shown) in &batch.names {
             name.execute(params![user, shown])?;
         }

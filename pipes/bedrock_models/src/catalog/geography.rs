@@ -20,8 +20,8 @@ pub fn geography(region: &str) -> &str {
     }
 }
 
-/// Returns the prefix of the inference profiles that stay within a geography, if it has such.
-/// `apac.` spans countries, so it is not among them: it has to be asked for.
+/// Returns the prefix of the inference profiles that stay within a geography, if there are any.
+/// `apac.` spans countries, so it is not among them: a request must name it.
 pub fn profile_prefix(geography: &str) -> Option<&'static str> {
     match geography {
         "us" => Some("us."),

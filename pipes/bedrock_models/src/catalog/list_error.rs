@@ -1,7 +1,7 @@
 //! Explains why a region's models cannot be listed, for readers of the model list.
 
 use super::geography::doubt_region;
-use crate::error::{METADATA_ADDRESS, missing_credentials, unavailable_credentials};
+use crate::error::{METADATA_ADDRESS_ADVICE, missing_credentials, unavailable_credentials};
 use bedrock_runtime::{SendError, ServiceError};
 use pipe_sdk::PipeError;
 use std::time::Duration;
@@ -57,7 +57,7 @@ impl ListError {
                 (ListErrorKind::Upstream, "Unreachable".into(), message)
             }
             SendError::MetadataAddress => {
-                (ListErrorKind::Upstream, "LinkLocalAddress".into(), METADATA_ADDRESS.into())
+                (ListErrorKind::Upstream, "LinkLocalAddress".into(), METADATA_ADDRESS_ADVICE.into())
             }
             SendError::Service(error) => classify(&error, action),
         };

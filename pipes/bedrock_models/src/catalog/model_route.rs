@@ -8,7 +8,7 @@ use aws_sdk_bedrock::types::{
 };
 use serde::{Deserialize, Serialize};
 
-/// One of AWS's lists of such ways.
+/// A list of AWS that has routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RouteList {

@@ -90,7 +90,7 @@ async fn send_one(
     Ok(answer)
 }
 
-/// Returns the bodies that together ask for all that is wished.
+/// Returns the bodies of the requests that together make all images of a call.
 fn requests(call: &ImageCall, entry: &ModelEntry) -> Result<Vec<Bytes>> {
     let bodies = match ImageFamily::from_model_id(&entry.base) {
         Some(ImageFamily::Amazon(model)) => vec![model.request(call, &entry.id)?],

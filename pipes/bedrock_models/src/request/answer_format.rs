@@ -120,7 +120,7 @@ fn is_of_object(schema: &Map<String, Value>) -> bool {
     }
 }
 
-/// Returns whether every object of the schema can be told to have no members but its own.
+/// Returns whether every object of the schema can have `additionalProperties: false`.
 fn is_closable(schema: &Map<String, Value>) -> bool {
     let is_open = schema.get("additionalProperties").is_some_and(|more| *more != false);
     let keywords = ["properties", "$ref", "anyOf", "allOf", "oneOf"];

@@ -19,7 +19,8 @@ const PREFIXES: &[&str] = &[
     "[{\"tool",
 ];
 
-/// The largest size of such text that is held back. A longer call is passed on as text.
+/// The largest text that is held back because it may be a tool call. A longer one is passed on as
+/// text.
 const MAX_HELD_BYTES: usize = 4 << 20;
 
 /// Holds back what may turn out to be a call.

@@ -187,9 +187,9 @@ fn plain_queries(question: &Question) -> Option<Vec<String>> {
         .then(|| vec![text.to_owned()])
 }
 
-/// Returns what lines such as "search for X" and "look up: X" name.
+/// Returns the queries in lines such as "search for X" and "look up: X".
 fn find_queries(text: &str) -> Vec<String> {
-    /// The beginnings of requests that ask for a search in so many words.
+    /// The beginnings of lines that ask for a search.
     const BEGINNINGS: [&str; 7] = [
         "search the web for",
         "search for",
