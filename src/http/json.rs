@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn half_characters_are_accepted() {
+    fn lone_surrogates_are_accepted() {
         let body: Body = parse(
             &mut br#"{"model": "m", "messages": [{"role": "user", "content": "a\ud83d"}]}"#
                 .to_vec(),

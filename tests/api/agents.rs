@@ -277,7 +277,7 @@ async fn ask_and_record(
 }
 
 #[actix_web::test]
-async fn what_claude_code_says_of_itself_goes_no_further() {
+async fn the_attribution_of_claude_code_is_not_sent_on() {
     let emulator = emulator();
     let host = host(&emulator).await;
     let attribution = "x-anthropic-billing-header: cc_version=2.1; cch=abc12;";
@@ -397,7 +397,7 @@ async fn a_name_with_a_mark_means_the_long_context() {
 }
 
 #[actix_web::test]
-async fn a_prompt_that_is_too_long_is_told_in_each_api_s_own_words() {
+async fn a_too_long_prompt_is_refused_in_the_words_of_each_api() {
     let emulator = emulator();
     let host = host(&emulator).await;
     let too_long = || {
@@ -556,7 +556,7 @@ async fn a_prompt_is_completed_by_any_model_that_chats() {
 }
 
 #[actix_web::test]
-async fn a_model_that_is_not_there_is_told_with_the_nearest() {
+async fn an_unknown_model_is_refused_with_the_nearest_name() {
     let emulator = emulator();
     let host = host(&emulator).await;
     let body = support::chat("bedrock_models.amazon.nova-lite-v2:0x", "hi");
@@ -570,7 +570,7 @@ async fn a_model_that_is_not_there_is_told_with_the_nearest() {
 }
 
 #[actix_web::test]
-async fn a_model_that_is_not_there_is_told_with_those_whose_names_are_like_its_name() {
+async fn an_unknown_model_is_refused_with_similar_names() {
     let emulator = emulator();
     let host = host(&emulator).await;
     for model in ["claude-sonet-4-5", "Claude-Sonnet-4.5"] {

@@ -51,7 +51,7 @@ async fn every_route_but_the_open_ones_asks_for_the_key() {
 }
 
 #[actix_web::test]
-async fn what_is_not_served_is_not_told_to_strangers() {
+async fn unknown_paths_need_a_key_like_known_ones() {
     let host = host().await;
     let stranger = TestResponse::read(
         host.request_without_key(reqwest::Method::GET, "/nothing").send().await.unwrap(),
@@ -153,7 +153,7 @@ async fn a_page_whose_name_was_made_to_lead_here_does_not_come_in_by_the_default
 }
 
 #[actix_web::test]
-async fn whoever_sends_bad_keys_is_told_to_wait_and_a_good_key_is_not() {
+async fn bad_keys_are_throttled_and_a_good_key_is_not() {
     let host = Builder::new().flag("--bad-keys-per-minute", "3").start().await;
     let lie = |number: usize| format!("198.51.100.{number}");
     for number in 0..3 {

@@ -383,7 +383,7 @@ async fn a_client_that_leaves_closes_bedrocks_connection_within_a_second() {
 }
 
 #[actix_web::test]
-async fn without_credentials_the_list_says_what_is_missing_and_a_chat_explains() {
+async fn without_credentials_the_list_names_what_is_missing_and_a_chat_explains() {
     let emulator = emulator();
     let pins =
         Pins::default().with_pin("bedrock_models", "endpoint_url", "test", emulator.endpoint());

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_says_it_in_any_of_awss_ways() {
+    fn the_error_is_read_from_each_form_of_body_that_aws_sends() {
         for (body, code, message) in [
             (r#"{"message":"no"}"#, "", "no"),
             (r#"{"Message":"no","__type":"a.b#Some"}"#, "Some", "no"),
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn when_to_come_back_is_said_in_seconds_milliseconds_or_as_a_date() {
+    fn retry_after_is_read_from_seconds_milliseconds_and_dates() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 - 7);
         for (name, value, milliseconds) in [
             ("retry-after", "7", Some(7000)),

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn when_to_come_back_is_said_in_seconds_milliseconds_or_as_a_date_and_may_be_absurd() {
+    fn retry_after_is_read_from_seconds_milliseconds_and_dates_and_may_be_absurd() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 - 7);
         let day = 24 * 60 * 60 * 1000;
         for (name, value, milliseconds) in [
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_says_nothing_and_a_long_message_is_cut() {
+    fn a_page_has_no_message_and_a_long_message_is_truncated() {
         let page = ApiError::from_response(
             502,
             &HeaderMap::new(),

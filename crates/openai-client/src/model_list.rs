@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_tells_of_a_model_is_kept() {
+    fn metadata_of_a_listed_model_is_kept() {
         let declared = json!({"data": [{"id": "a/b", "name": "A: B\u{7}", "architecture": {"input_modalities": ["text", "image"]}, "supported_parameters": ["temperature"]}]});
         let model = &listed(&declared)[0];
         assert_eq!(
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_chat_is_told_apart() {
+    fn models_that_do_not_chat_are_recognized() {
         let kind = |id: &str, vendor| super::kind(id, "", vendor);
         for (id, does) in [
             ("gpt-4o", Some(ModelKind::Chat)),

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_are_put_together_as_openai_tells_them() {
+    fn calls_are_assembled_from_the_pieces_that_openai_sends() {
         let pieces = [
             piece(Some(0), Some("a"), Some("f"), ""),
             piece(Some(0), None, None, "{\"x\":"),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_of_servers_that_count_otherwise_are_healed() {
+    fn calls_of_servers_that_count_otherwise_are_repaired() {
         let two = expected(&[("f", "{\"x\":1}"), ("g", "{}")]);
         let numbered = |one, other| {
             [
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_repeated_with_each_piece_is_told_once() {
+    fn a_name_that_is_repeated_with_each_piece_is_sent_once() {
         let pieces = ["{\"x\":", "1", "}"].map(|text| piece(Some(0), Some("a"), Some("f"), text));
         assert_eq!(calls(&pieces), expected(&[("f", "{\"x\":1}")]));
     }
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_that_belong_to_nothing_are_passed_over() {
+    fn pieces_that_belong_to_no_call_are_dropped() {
         assert_eq!(calls(&[piece(None, None, None, "{}"), json!(7), json!({})]), []);
     }
 

@@ -489,7 +489,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_tries_and_leaves_hands_it_on() {
+    async fn a_probe_that_is_dropped_is_left_to_the_next_call() {
         let (mut breaker, mut now) = (breaker(), Instant::now());
         fail(&mut breaker, unavailable(), 20, 3);
         now += Duration::from_secs(10);

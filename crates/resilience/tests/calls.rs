@@ -225,7 +225,7 @@ async fn there_is_room_for_so_many_and_further_ones_are_refused_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_leaves_frees_the_place_and_counts_as_no_failure() {
+async fn a_dropped_call_frees_its_permit_and_counts_as_no_failure() {
     let upstream = upstream(Limits { failures: 1, ..Limits::default() });
     for _ in 0..5 {
         let call =

@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_is_said_at_the_end_and_all_failures_are_an_error() {
+    fn a_failed_section_is_noted_at_the_end_and_only_failures_are_an_error() {
         for is_live in [true, false] {
             let failed = || SectionItem::Failed(PipeError::Upstream("away".into()));
             let mut layout = layout(is_live);

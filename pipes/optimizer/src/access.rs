@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_is_none_is_told() {
+    fn an_invalid_rule_is_reported() {
         for rules in ["admin", "=moa", "group:x=moa", "*=nonsense", "*=deepconf"] {
             assert!(AccessRules::parse(rules).is_err(), "{rules}");
         }

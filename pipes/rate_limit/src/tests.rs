@@ -79,7 +79,7 @@ async fn tokens_count_when_the_answer_has_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_said_of_a_person_wins_over_the_role_and_that_over_the_usual() {
+async fn a_rule_for_a_person_wins_over_the_role_and_that_over_the_default() {
     let exceptions =
         Some("role admin: none; user eve: 1 request/day; model big*: 1 request/hour".into());
     let valves = RateLimitValves { requests_per_day: Some(3), exceptions, ..Default::default() };
@@ -97,7 +97,7 @@ async fn what_is_said_of_a_person_wins_over_the_role_and_that_over_the_usual() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_budget_that_is_used_up_says_when_it_begins_anew() {
+async fn a_budget_that_is_used_up_says_when_its_next_period_begins() {
     let filter = filter(RateLimitValves { budget_per_day: Some(0.5), ..Default::default() }).await;
     let (host, ann) = (ScriptedHost::new(), context("ann", "user"));
     host.spend("ann", 499_999);

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prompt_that_is_too_long_is_told_in_the_words_that_clients_act_upon() {
+    fn a_too_long_prompt_is_refused_in_the_words_that_clients_recognize() {
         for (message, said) in [
             (
                 "Amazon Bedrock refuses the request: prompt is too long: 210000 tokens > 200000 maximum",

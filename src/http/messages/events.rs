@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_come_in_turns_are_told_one_after_the_other() {
+    fn interleaved_calls_are_sent_one_after_the_other() {
         let summaries = events(&[
             Chunk::Role,
             piece(0, "f", ""),

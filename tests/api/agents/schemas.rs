@@ -119,7 +119,7 @@ async fn an_answer_is_shortened_to_what_its_input_leaves_of_the_context() {
 }
 
 #[actix_web::test]
-async fn parts_of_unknown_types_in_a_chat_are_told_as_text() {
+async fn parts_of_unknown_types_in_a_chat_become_text() {
     let emulator = emulator();
     let host = host(&emulator).await;
     let parts = json!([{"type": "text", "text": "hi"}, {"type": "hologram", "words": "shimmering"}, {"type": "blob", "number": 7}]);

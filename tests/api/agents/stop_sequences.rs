@@ -106,7 +106,7 @@ async fn a_chat_names_the_stop_sequence_beside_its_choices() {
 }
 
 #[actix_web::test]
-async fn a_message_names_the_stop_sequence_that_a_server_tells() {
+async fn a_message_names_the_stop_sequence_that_a_server_reports() {
     let (server, host) = openai_proxy::server_and_host().await;
     let choice = |streamed: bool, fields: &Value| {
         let part = if streamed { "delta" } else { "message" };

@@ -46,7 +46,7 @@ async fn a_picture_goes_out_as_it_came_in_every_shape_of_its_part() {
 }
 
 #[actix_web::test]
-async fn what_a_picture_is_is_read_from_its_bytes_whatever_its_label_says() {
+async fn the_type_of_an_image_is_read_from_its_bytes_whatever_its_label() {
     let rig = rig().await;
     for (bytes, format) in [
         (PNG, "png"),

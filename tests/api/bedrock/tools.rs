@@ -385,7 +385,7 @@ async fn forbidden_tools_are_left_out_unless_the_history_has_calls() {
 }
 
 #[actix_web::test]
-async fn a_forbidden_call_is_not_told_even_if_the_model_makes_it() {
+async fn a_forbidden_call_is_not_sent_even_if_the_model_makes_it() {
     let rig = rig().await;
     let mut body = history();
     body["tool_choice"] = "none".into();

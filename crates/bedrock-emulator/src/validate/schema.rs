@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_constraint_is_told_as_aws_tells_it() {
+    fn a_broken_constraint_is_reported_in_the_words_of_aws() {
         let tool = |name: &str| json!({ "toolConfig": { "tools": [{ "toolSpec": { "name": name, "inputSchema": { "json": {} } } }] } });
         for (extra, message) in [
             (

@@ -53,7 +53,7 @@ async fn the_end_tells_whatever_it_is_scripted_to_tell() {
 }
 
 #[tokio::test]
-async fn sources_and_hidden_thoughts_are_told_streamed_and_whole() {
+async fn sources_and_reasoning_are_sent_streamed_and_whole() {
     let citation = json!({ "title": "Atlas", "sourceContent": [{ "text": "Lima" }] });
     let emulator = started(
         &ModelAnswer::new().redacted(b"secret").text_with_citations(["Lima."], [citation.clone()]),

@@ -86,7 +86,7 @@ fn every_chat_model_takes_a_greeting() {
 }
 
 #[test]
-fn what_a_letter_says_binds_every_model() {
+fn a_capability_letter_holds_for_every_model() {
     let image = json!([{ "image": { "format": "png", "source": { "bytes": base64::encode(b"\x89PNG\r\n\x1a\n0000") } } }]);
     let file = json!([{ "text": "see" }, { "document": { "format": "txt", "name": "a", "source": { "text": "hi" } } }]);
     let point = json!([{ "text": "a" }, { "cachePoint": { "type": "default" } }]);
@@ -368,7 +368,7 @@ fn claude_knows_its_betas() {
 }
 
 #[test]
-fn claude_can_be_told_to_call_one_tool_at_a_time() {
+fn claude_can_be_limited_to_one_tool_call_at_a_time() {
     let own = |choice: Value| with_fields(json!({ "tool_choice": choice }));
     let offered = |body: Value| merged(body, json!({ "toolConfig": tools(&["clock"]) }));
     let both = |choice: Value| merged(choosing(json!({ "any": {} })), own(choice));

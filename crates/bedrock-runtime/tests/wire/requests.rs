@@ -95,7 +95,7 @@ async fn connections_are_used_again() {
 }
 
 #[tokio::test]
-async fn where_nobody_listens_there_is_no_answer() {
+async fn a_closed_port_gives_no_response() {
     let bedrock = bedrock();
     let runtime = runtime(&bedrock);
     drop(bedrock);

@@ -5,7 +5,7 @@ use bedrock_emulator::{ANY, BedrockException, Script};
 use std::time::Duration;
 
 #[tokio::test]
-async fn a_refusal_is_told_as_aws_words_it() {
+async fn a_refusal_keeps_the_words_of_aws() {
     let bedrock = bedrock();
     let fault =
         BedrockException::throttling("Too many tokens, please wait.").header("retry-after", "7");
@@ -27,7 +27,7 @@ async fn names_that_no_sdk_knows_are_kept() {
 }
 
 #[tokio::test]
-async fn the_status_of_the_models_own_server_is_told() {
+async fn the_status_of_the_models_own_server_is_kept() {
     let bedrock = bedrock();
     bedrock.script(ANY, Script::fault(BedrockException::model_error(400, "bad prompt")));
     let error = refused(runtime(&bedrock).send(hello()).await);
@@ -35,7 +35,7 @@ async fn the_status_of_the_models_own_server_is_told() {
 }
 
 #[tokio::test]
-async fn a_page_of_html_says_no_more_than_its_status() {
+async fn a_page_of_html_becomes_an_error_of_its_status() {
     let bedrock = bedrock();
     bedrock.script(ANY, Script::html(502));
     let error = refused(runtime(&bedrock).send(hello()).await);

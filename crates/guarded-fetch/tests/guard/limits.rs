@@ -16,7 +16,7 @@ fn chunked(headers: &str, chunks: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_answer_that_says_it_is_too_large_is_not_read() {
+async fn a_response_with_too_large_a_content_length_is_not_read() {
     // The host stalls before the first byte of the body, so only its Content-Length can be refused.
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n";
     let site = Site::with_end(AfterResponse::Stall, [("/", head)]);

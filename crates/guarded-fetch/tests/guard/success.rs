@@ -5,7 +5,7 @@ use guarded_fetch::{AllowedHosts, FetchPolicy, Fetcher};
 use tokio::task::JoinSet;
 
 #[tokio::test]
-async fn a_link_gives_its_bytes_and_what_they_are_said_to_be() {
+async fn a_link_gives_its_bytes_and_their_media_type() {
     let answer = ok_response("Content-Type: image/png\r\nSet-Cookie: a=b\r\n", b"\x89PNG");
     let site = Site::with([("/cat.png", answer)]);
     let fetched = site.fetcher().fetch(&site.link("/cat.png")).await.unwrap();
@@ -14,7 +14,7 @@ async fn a_link_gives_its_bytes_and_what_they_are_said_to_be() {
 }
 
 #[tokio::test]
-async fn a_request_tells_no_more_than_it_must() {
+async fn a_request_has_no_more_headers_than_it_needs() {
     let site = Site::with([("/a/b%20c?d=e", ok_response("Set-Cookie: a=b\r\n", b"cat"))]);
     let resolver = FakeResolver::default().with_name("example.com", &[&[PUBLIC_IP]]);
     let fetcher = fetcher(site.port, resolver);
@@ -46,7 +46,7 @@ async fn listed_hosts_are_fetched_from() {
 }
 
 #[tokio::test]
-async fn an_address_that_takes_no_connection_is_passed_over() {
+async fn an_address_that_accepts_no_connection_is_skipped() {
     let site = Site::with([("/", ok_response("", b"cat"))]);
     let resolver = FakeResolver::default().with_name("two.example", &[&[UNUSED_IP, PUBLIC_IP]]);
     let allowed_networks =

@@ -106,7 +106,7 @@ fn details_that_come_after_the_words_do_not_say_them_again_and_stand_before_the_
 }
 
 #[test]
-fn usage_is_told_once_and_is_the_last_that_came() {
+fn usage_is_sent_once_and_is_the_last_that_came() {
     let usage = |n: u64| json!({"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": n, "total_tokens": 99, "prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens_details": {"reasoning_tokens": 2}}});
     let answer = decode(&[usage(1), delta(json!({"content": "a"})), end("stop"), usage(7)]);
     let expected = Usage {
@@ -175,7 +175,7 @@ fn why_an_answer_ends_is_read_in_the_words_of_many_and_never_invented() {
 }
 
 #[test]
-fn an_answer_that_calls_ends_so_whatever_the_server_says() {
+fn an_answer_with_calls_ends_with_tool_calls_whatever_the_server_sends() {
     let call = json!({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}]});
     assert_eq!(decode_delta(call).finish, Some(FinishReason::ToolCalls));
     let answer = decode_delta(json!({"function_call": {"name": "f", "arguments": "{}"}}));
@@ -184,7 +184,7 @@ fn an_answer_that_calls_ends_so_whatever_the_server_says() {
 }
 
 #[test]
-fn what_only_a_server_would_like_to_say_is_not_told() {
+fn unknown_fields_of_a_server_are_not_passed_on() {
     let answer = decode(&[
         json!({"event": {"type": "execute", "data": {"code": "alert(1)"}}, "choices": []}),
         json!({"selected_model_id": "x", "sources": [{}], "type": "response.completed", "choices": [{"delta": {"content": "a", "event": {}, "sources": []}}]}),
@@ -237,7 +237,7 @@ fn what_is_no_chunk_is_an_error_and_what_is_nothing_is_nothing() {
 }
 
 #[test]
-fn half_characters_are_replaced() {
+fn lone_surrogates_are_replaced() {
     let halves = [
         r#"{"choices":[{"delta":{"content":"a\ud83d"}}]}"#,
         r#"{"choices":[{"delta":{"content":[{"type":"text","text":"a\ud83d"}]}}]}"#,
@@ -258,7 +258,7 @@ fn a_spoken_answer_comes_out_as_its_transcript() {
 }
 
 #[test]
-fn a_whole_answer_says_the_same_as_a_streamed_one() {
+fn a_whole_answer_gives_the_same_as_a_streamed_one() {
     let call = json!({"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}});
     let message =
         json!({"role": "assistant", "content": "a", "reasoning": "hm", "tool_calls": [call]});

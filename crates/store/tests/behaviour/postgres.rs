@@ -68,7 +68,7 @@ async fn saved_valves_are_loaded_as_they_were_saved_and_each_save_has_its_versio
 }
 
 #[tokio::test]
-async fn of_two_who_save_over_the_same_one_hears_of_the_other() {
+async fn of_two_saves_over_the_same_version_one_is_refused() {
     let fixture = postgres_or_return!();
     let (here, there) = (fixture.open().await, fixture.open().await);
     let first = valves(&here).save("echo", &values("a"), None).await.unwrap();
@@ -82,7 +82,7 @@ async fn of_two_who_save_over_the_same_one_hears_of_the_other() {
 }
 
 #[tokio::test]
-async fn what_is_saved_on_one_replica_is_heard_on_the_other_within_a_second() {
+async fn a_save_on_one_replica_reaches_the_other_within_a_second() {
     let fixture = postgres_or_return!();
     let (here, there) = (fixture.open().await, fixture.open().await);
     let before = valves(&here).save("before", &values("a"), None).await.unwrap();
@@ -100,7 +100,7 @@ async fn what_is_saved_on_one_replica_is_heard_on_the_other_within_a_second() {
 }
 
 #[tokio::test]
-async fn what_is_saved_while_nobody_can_hear_it_is_heard_afterwards() {
+async fn a_save_during_an_outage_is_received_afterwards() {
     let fixture = postgres_or_return!();
     let here = fixture.open().await;
     let proxy = Proxy::start(fixture.url.as_ref().unwrap(), true).await.unwrap();
@@ -161,7 +161,7 @@ async fn a_database_that_is_away_at_first_is_used_as_soon_as_it_is_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_database_that_never_says_a_word_holds_up_a_start_for_less_than_ten_seconds() {
+async fn a_database_that_never_responds_delays_a_start_for_less_than_ten_seconds() {
     // The kernel takes connections, and nobody reads from them.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let database_url = Some(format!("postgres://a:b@{}/c", silent.local_addr().unwrap()));
@@ -176,7 +176,7 @@ async fn a_database_that_never_says_a_word_holds_up_a_start_for_less_than_ten_se
 }
 
 #[tokio::test]
-async fn limits_that_are_to_be_closed_let_nobody_pass_unknown() {
+async fn limits_that_are_to_be_closed_admit_nothing_unchecked() {
     let fixture = postgres_or_return!();
     let proxy = Proxy::start(fixture.url.as_ref().unwrap(), true).await.unwrap();
     let settings = StoreSettings {
@@ -256,7 +256,7 @@ async fn a_database_of_a_newer_program_is_refused() {
 }
 
 #[tokio::test]
-async fn a_database_that_lets_nobody_in_is_told_at_once_and_its_password_not_shown() {
+async fn a_refused_login_is_reported_at_once_without_the_password() {
     let fixture = postgres_or_return!();
     drop(fixture.open().await);
     fixture.sql("DROP ROLE IF EXISTS guest; CREATE ROLE guest LOGIN PASSWORD 'canary'").await;
@@ -277,7 +277,7 @@ async fn a_database_that_lets_nobody_in_is_told_at_once_and_its_password_not_sho
 }
 
 #[tokio::test]
-async fn a_full_disk_takes_nothing_and_says_so() {
+async fn a_full_disk_refuses_writes_and_reports_it() {
     let fixture = postgres_or_return!();
     let store = fixture.open().await;
     let saved = valves(&store).save("echo", &values("a"), None).await.unwrap();
@@ -387,7 +387,7 @@ fn with_certificate(folder: &std::path::Path) -> Option<(Server, String)> {
 }
 
 #[tokio::test]
-async fn tls_is_as_strict_as_sslmode_says() {
+async fn tls_is_as_strict_as_sslmode() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_owned();
     let started = tokio::task::spawn_blocking(move || with_certificate(&path)).await.unwrap();

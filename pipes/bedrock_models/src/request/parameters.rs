@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn constraints_that_a_family_does_not_take_are_told_in_words() {
+    fn constraints_that_a_family_does_not_accept_become_words() {
         let given = r#"{"type":"object","properties":{"a":{"type":"string","pattern":"^(?!a)"},"b":{"pattern":"^b"}}}"#;
         let raw: Box<RawValue> = serde_json::from_str(given).unwrap();
         let schema = from_raw(Some(&raw), &Family::from_model_id("amazon.nova-lite-v1:0")).unwrap();

@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_is_less_than_all_that_may_be_said() {
+    fn a_budget_is_less_than_the_limit_of_the_answer() {
         let model = "anthropic.claude-3-7-sonnet";
         let budget = |chat: Value| fields(model, &chat)["thinking"]["budget_tokens"].clone();
         assert_eq!(budget(json!({"reasoning_effort": "high", "max_tokens": 2000})), 1999);

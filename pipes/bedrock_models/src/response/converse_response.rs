@@ -162,7 +162,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_call_that_was_cut_is_told_whatever_stands_for_its_input() {
+    fn a_truncated_call_is_sent_whatever_its_input_is() {
         let whole = |tool_use: Value| {
             json!({
                 "output": {"message": {"role": "assistant", "content": [{"toolUse": tool_use}]}},

@@ -543,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_were_forbidden_are_not_told() {
+    fn forbidden_calls_are_not_sent() {
         let mut events = with_options(ResponseOptions {
             tool_calls: ToolCallFilter::None,
             ..ResponseOptions::default()
@@ -554,7 +554,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_calls_only_the_first_is_told_where_one_was_asked_for() {
+    fn of_several_calls_the_first_is_sent_if_one_was_requested() {
         let mut events = with_options(ResponseOptions {
             tool_calls: ToolCallFilter::First,
             ..ResponseOptions::default()
@@ -565,7 +565,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_a_tool_s_arguments_is_told_as_text() {
+    fn an_answer_in_the_arguments_of_a_tool_is_sent_as_text() {
         let answer_shape = AnswerShape::Tool("json_tool_call");
         let mut events =
             with_options(ResponseOptions { answer_shape, ..ResponseOptions::default() });
@@ -614,7 +614,7 @@ mod tests {
     }
 
     #[test]
-    fn thinking_is_counted_where_claude_tells() {
+    fn thinking_is_counted_if_claude_reports_it() {
         let mut events = events();
         let own = json!({"usage": {"output_tokens_details": {"thinking_tokens": 7}}});
         let stop = json!({"stopReason": "end_turn", "additionalModelResponseFields": own});
@@ -646,7 +646,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_that_is_no_json_is_said_by_its_event() {
+    fn a_payload_that_is_no_json_is_reported_by_its_event() {
         let frame = Frame {
             message_type: MessageType::Event,
             name: "metadata",

@@ -104,7 +104,7 @@ async fn calls_and_text_of_a_cut_answer_are_all_there() {
 }
 
 #[tokio::test]
-async fn events_that_nobody_knows_yet_are_passed_over() {
+async fn unknown_events_are_skipped() {
     let rig = rig().await;
     let script = Script::answer(ModelAnswer::with_text(["a", "b"]))
         .insert(
@@ -158,7 +158,7 @@ async fn answers_one_after_the_other_share_a_connection() {
 }
 
 #[tokio::test]
-async fn a_forbidden_call_is_not_told_even_if_the_model_makes_it() {
+async fn a_forbidden_call_is_not_sent_even_if_the_model_makes_it() {
     let rig = rig().await;
     rig.bedrock.script(
         ANY,

@@ -21,7 +21,7 @@ async fn a_bedrock_api_key_goes_before_the_keys() {
 }
 
 #[tokio::test]
-async fn keys_that_aws_does_not_know_are_said_once_for_all_regions() {
+async fn keys_that_aws_does_not_know_are_reported_once_for_all_regions() {
     let rig = rig_with(|valves| valves.aws_secret_access_key = "wrong".into()).await;
     let models = models(&rig.pipe);
     assert_eq!(models.len(), 1);
@@ -35,7 +35,7 @@ async fn keys_that_aws_does_not_know_are_said_once_for_all_regions() {
 }
 
 #[tokio::test]
-async fn regions_that_fail_for_different_reasons_are_said_each() {
+async fn regions_that_fail_for_different_reasons_are_reported_each() {
     let bedrock = bedrock();
     bedrock
         .script_region("us-east-1", Script::fault(BedrockException::access_denied("no")).always());
@@ -46,7 +46,7 @@ async fn regions_that_fail_for_different_reasons_are_said_each() {
 }
 
 #[tokio::test]
-async fn a_profile_that_is_not_there_is_said() {
+async fn a_missing_profile_is_reported() {
     let bedrock = bedrock();
     let valves = BedrockValves {
         aws_access_key_id: None,
@@ -63,7 +63,7 @@ async fn a_profile_that_is_not_there_is_said() {
 }
 
 #[test]
-fn the_cause_of_credentials_that_do_not_load_is_told_in_the_chat() {
+fn the_cause_of_credentials_that_do_not_load_is_shown_in_the_chat() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config");
     let session = "[default]\nsso_session = x\nsso_account_id = 1\nsso_role_name = r\nregion = us-east-1\n\
@@ -111,7 +111,7 @@ fn elsewhere(test: &str, variables: &[(&str, &str)]) {
 }
 
 #[test]
-fn without_credentials_it_starts_and_says_what_is_missing() {
+fn without_credentials_it_starts_and_reports_what_is_missing() {
     elsewhere("credentials::without_credentials", &[]);
 }
 
@@ -141,7 +141,7 @@ async fn without_credentials() {
 }
 
 #[tokio::test]
-async fn the_environment_says_keys_and_endpoints() {
+async fn keys_and_endpoints_come_from_the_environment() {
     let bedrock = bedrock();
     let (id, secret) = bedrock_emulator::DEMO_KEY;
     let endpoint = bedrock.endpoint();
@@ -161,7 +161,7 @@ async fn the_environment_says_keys_and_endpoints() {
 }
 
 #[tokio::test]
-async fn the_environment_says_a_bearer_key() {
+async fn a_bearer_key_comes_from_the_environment() {
     let bedrock = bedrock();
     let endpoint = bedrock.endpoint();
     let run = tokio::task::spawn_blocking(move || {
@@ -209,7 +209,7 @@ async fn environment() {
 }
 
 #[tokio::test]
-async fn credentials_that_expire_leave_the_list_and_are_said_in_the_chat() {
+async fn credentials_that_expire_keep_the_list_and_are_reported_in_the_chat() {
     let rig = rig().await;
     rig.bedrock.expire_credentials(true);
     let (kind, words) = told(rig.stream(HAIKU, hello()).await);

@@ -108,7 +108,7 @@ async fn an_exception_as_the_first_event_is_the_error_of_the_whole_answer() {
 }
 
 #[tokio::test]
-async fn an_exception_in_the_midst_comes_after_what_was_said() {
+async fn an_exception_in_midstream_comes_after_the_text_so_far() {
     let rig = lonely_with(|valves| valves.breaker_failures = 0).await;
     for (mishap, kind) in [
         (InjectedFault::Exception(BedrockException::throttling("Too many")), "Throttled"),

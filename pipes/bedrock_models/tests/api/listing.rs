@@ -114,7 +114,7 @@ async fn builtin_tools_go_to_models_that_take_them_unless_the_valve_says_else() 
 }
 
 #[tokio::test]
-async fn a_failing_region_is_said_in_the_list_and_explained_in_the_chat() {
+async fn a_failing_region_is_listed_and_explained_in_the_chat() {
     let bedrock = bedrock();
     bedrock
         .script_region("us-west-2", Script::fault(BedrockException::access_denied("no")).always());
@@ -205,7 +205,7 @@ async fn a_chat_waits_for_the_first_list() {
 }
 
 #[tokio::test]
-async fn turned_valves_keep_the_list_of_the_same_account() {
+async fn changed_valves_keep_the_list_of_the_same_account() {
     let rig = rig().await;
     let turned = bedrock_models::BedrockValves {
         builtin_tools: BuiltinTools::Never,

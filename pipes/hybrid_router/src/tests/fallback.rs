@@ -5,7 +5,7 @@ use pipe_sdk::{Event, Picture, ToolCallDelta};
 use serde_json::json;
 
 #[tokio::test(start_paused = true)]
-async fn the_local_side_answers_and_the_cloud_hears_nothing() {
+async fn the_local_side_answers_and_the_cloud_is_not_called() {
     let (router, sides) =
         (router(valves()).await, ScriptedBackends::new(Behaviour::Answer, Behaviour::Answer));
     sides.ask(&router).await.assert_answered_by(LOCAL_MODEL);
@@ -139,7 +139,7 @@ async fn a_local_side_with_enough_to_do_leaves_the_rest_to_the_cloud() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_leaves_frees_the_side_that_was_asked() {
+async fn a_dropped_chat_frees_the_side_that_was_called() {
     let (router, sides) =
         (router(valves()).await, ScriptedBackends::new(Behaviour::Hang, Behaviour::Answer));
     let mut chat = Box::pin(sides.ask(&router));
@@ -179,7 +179,7 @@ async fn a_line_says_who_answers_and_why_if_that_is_wished() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_answers_behind_a_side_is_told_by_its_own_name() {
+async fn the_model_behind_a_side_is_shown_by_its_own_name() {
     let chunks = [
         vec![Chunk::Model("sky.bigger".into()), Chunk::Side(Side::Local)],
         answer_chunks(CLOUD_MODEL),

@@ -15,7 +15,7 @@ async fn a_local_side_that_speaks_in_time_is_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_speaks_first_answers_and_the_other_one_is_let_go() {
+async fn the_first_side_to_send_a_token_answers_and_the_other_is_cancelled() {
     for (cloud, winner, took) in [(100, CLOUD_MODEL, 600), (900, LOCAL_MODEL, 1000)] {
         let sides =
             ScriptedBackends::new(Behaviour::AnswerAfter(1000), Behaviour::AnswerAfter(cloud));

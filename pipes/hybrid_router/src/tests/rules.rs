@@ -42,7 +42,7 @@ async fn what_the_local_model_cannot_do_goes_to_the_cloud_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_nobody_can_do_it_the_error_says_what_and_why() {
+async fn if_no_side_can_answer_the_error_says_why() {
     let spent = ScriptedBackends::new(Behaviour::Answer, Behaviour::Answer);
     spent.host.spend("ann", 2_000_000);
     let sides = ScriptedBackends::new(Behaviour::Answer, Behaviour::Answer);

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_so_is_said_without_the_value() {
+    fn an_invalid_value_is_reported_without_the_value() {
         for (more, rule) in [
             ("groq", "a name and a base URL"),
             ("hunter.2 https://a.example", "its name must be made of letters"),

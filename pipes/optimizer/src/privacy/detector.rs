@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nobodys_is_left() {
+    fn texts_without_personal_data_are_left() {
         for text in [
             "On 2024-05-06 at 12:30 it cost 1,234.50 dollars.",
             "Version 1.2.3 of 3 parts, 100 200 in all",

@@ -17,7 +17,7 @@ async fn one_of_three_proposers_fails_and_the_answer_stands() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_nobody_answers_the_error_is_that_of_the_model() {
+async fn if_no_call_succeeds_the_error_is_that_of_the_model() {
     let fails = |_: &str, _: usize| Script::Fail;
     let refuses = |_: &str, _: usize| Script::Refuse;
     for approach in [
@@ -143,7 +143,7 @@ async fn a_truncated_answer_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn progress_is_told_before_the_answer() {
+async fn progress_is_shown_before_the_answer() {
     let (chunks, ..) = request("What is asked?").begin("moa-cloud.m", usual_script).await;
     let chunks: Vec<_> = chunks.unwrap().map(Result::unwrap).collect().await;
     let at = |wanted: fn(&Chunk) -> bool| chunks.iter().position(wanted).unwrap();

@@ -55,7 +55,7 @@ async fn a_program_that_fails_is_mended() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_run_is_gone_through_or_told() {
+async fn programs_that_cannot_run_are_simulated_or_reported() {
     let script = |prompt: &str, _: usize| {
         if prompt.contains("Decide whether a program") {
             return program("import socket\nsocket.create_connection(('127.0.0.1', 1))");
@@ -153,7 +153,7 @@ fn learning_script(prompt: &str, number: usize) -> Script {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_learnt_serves_the_user_who_taught_it_and_nobody_else() {
+async fn strategies_serve_the_user_whose_requests_taught_them_alone() {
     let host = ScriptedHost::new();
     let learning = || request("6 * 7?").valves(json!({"spl_learning": true})).on(&host);
     let calls = |done: &Outcome, before: usize| done.calls.len() - before;
