@@ -41,14 +41,14 @@ pub async fn update(
     posted: Json<Values>,
 ) -> Result<HttpResponse, Error> {
     let slot = slot(&state, &id)?;
-    let turned = slot.update_valves(posted.0, state.registry.clone()).await;
-    state.valve_saves.record(&id, turned.as_ref().err());
-    if let Err(error) = &turned {
+    let updated = slot.update_valves(posted.0, state.registry.clone()).await;
+    state.valve_saves.record(&id, updated.as_ref().err());
+    if let Err(error) = &updated {
         // Open WebUI shows an admin no more than "Pipeline not found"
         // (`docs/reference/open-webui.md`, "Errors of filters and admin calls").
         tracing::warn!(pipe.id = %id, "Refused to change the valves of `{id}`: {error}.");
     }
-    Ok(HttpResponse::Ok().json(turned.map_err(|error| Error::from(error).in_reason())?))
+    Ok(HttpResponse::Ok().json(updated.map_err(|error| Error::from(error).in_reason())?))
 }
 
 /// Returns the slot of a pipe, or 404.

@@ -87,7 +87,7 @@ impl<P: Pipe> PipeSlot<P> {
             // The running pipe goes on; the saved values are shown, so that they can be corrected.
             Err(error) => {
                 let trouble =
-                    format!("what was turned on another replica cannot be used here: {error}");
+                    format!("the valves that another replica saved cannot be used here: {error}");
                 tracing::error!(pipe.id = P::ID, "`{}` stays as it is: {trouble}.", P::ID);
                 settings.trouble = Some(trouble);
                 state.pipe.clone()

@@ -125,7 +125,7 @@ impl ValveStore for SavedValves {
         Box::pin(async move {
             Self::save(self, pipe, &values, over).await.map(Some).map_err(|error| match error {
                 SaveError::Conflict => PipeError::Conflict(
-                    "the valves were turned on another replica meanwhile: load the page again, then turn them".into(),
+                    "the valves were changed on another replica meanwhile: load the page again, then change them".into(),
                 ),
                 SaveError::Failed(error) => save_error(&error),
             })

@@ -27,7 +27,7 @@ pub struct SavedValves {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SaveError {
     /// Another admin has saved them meanwhile.
-    #[error("the valves were turned elsewhere meanwhile")]
+    #[error("the valves were changed elsewhere meanwhile")]
     Conflict,
     /// The database failed.
     #[error(transparent)]
