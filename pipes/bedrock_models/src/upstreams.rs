@@ -28,7 +28,7 @@ impl Upstreams {
         Self { limits, by_region: RwLock::default() }
     }
 
-    /// Returns the upstream that this is.
+    /// Returns the upstream of a model in a region, which is created at the first call.
     pub fn get(&self, ModelLocation { model, region, .. }: &ModelLocation) -> Arc<Upstream> {
         let known = self.by_region.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(upstream) = known.get(region).and_then(|models| models.get(model)) {

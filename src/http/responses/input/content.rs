@@ -11,6 +11,7 @@ pub fn append_content(message: &mut Message, content: Content) {
     });
 }
 
+/// Returns the content of a message as parts.
 fn into_parts(content: Content) -> impl Iterator<Item = Part> {
     match content {
         Content::Text(text) => vec![Part::from_text(text)].into_iter(),

@@ -77,7 +77,9 @@ impl ImageOptions {
     }
 }
 
+/// The accepted values of `quality`, for error messages.
 const QUALITIES: &str = "`auto`, `standard` (or `low`, `medium`) or `hd` (or `high`, `premium`)";
+/// The accepted values of `background`, for error messages.
 const BACKGROUNDS: &str = "`auto`, `opaque` or `transparent`";
 
 /// The fields of a body. `null` and empty texts are as good as missing: forms send them.
