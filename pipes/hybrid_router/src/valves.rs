@@ -127,14 +127,14 @@ pub struct HybridValves {
     pub breaker_seconds: u64,
 }
 
-/// The default of the local endpoint, where few have a server.
-const USUAL_ENDPOINT: &str = "http://localhost:5000";
+/// The default of the local endpoint. It does not count as set, as few have a server there.
+const DEFAULT_ENDPOINT: &str = "http://localhost:5000";
 
 impl Default for HybridValves {
     fn default() -> Self {
         let Limits { idle, open_duration, max_concurrent, .. } = Limits::default();
         Self {
-            local_endpoint: USUAL_ENDPOINT.into(),
+            local_endpoint: DEFAULT_ENDPOINT.into(),
             local_model: None,
             local_api_key: Secret::default(),
             cloud_model: None,
@@ -163,7 +163,7 @@ impl Default for HybridValves {
 impl HybridValves {
     /// Returns whether an admin has set the router up.
     pub(crate) fn is_set_up(&self) -> bool {
-        self.cloud_model.is_some() || self.local_endpoint != USUAL_ENDPOINT
+        self.cloud_model.is_some() || self.local_endpoint != DEFAULT_ENDPOINT
     }
 
     /// Returns whether other valves configure the same local backend.
