@@ -62,7 +62,7 @@ impl CallRestorer {
         self.ready.push_back(Chunk::ToolCall(delta));
     }
 
-    /// Tells the arguments of the collected calls that have ended.
+    /// Emits the arguments of the collected calls that have ended.
     fn end_calls(&mut self, has_ended: impl Fn(&CollectedCall) -> bool) {
         for call in std::mem::take(&mut self.calls) {
             if !has_ended(&call) {
