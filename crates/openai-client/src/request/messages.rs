@@ -86,7 +86,7 @@ pub(super) fn write_messages<'a>(
         writer.add(message, tools);
     }
     writer.answer_calls();
-    writer.tell_shown();
+    writer.push_shown();
     writer.done
 }
 
@@ -117,7 +117,7 @@ impl<'a> MessageWriter<'a> {
             self.answer_calls();
         }
         if !is_result && message.role != Role::User {
-            self.tell_shown();
+            self.push_shown();
         }
         let mut tool_call_id = message.tool_call_id.as_deref().map(Cow::Borrowed);
         if message.role == Role::Tool {
@@ -233,8 +233,8 @@ impl<'a> MessageWriter<'a> {
         }));
     }
 
-    /// Tells what was shown in a message of the user's own.
-    fn tell_shown(&mut self) {
+    /// Adds a message of the user with the media that were shown.
+    fn push_shown(&mut self) {
         if self.shown.is_empty() {
             return;
         }

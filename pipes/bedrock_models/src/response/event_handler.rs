@@ -351,7 +351,7 @@ impl EventHandler {
         Ok(())
     }
 
-    /// Tells the calls that were written as text, for an answer that has ended because of them.
+    /// Emits the calls that were written as text, for an answer that has ended because of them.
     ///
     /// A call that cannot be read is an error: a client that reads text and `stop` takes its task
     /// for done.
