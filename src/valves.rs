@@ -4,6 +4,7 @@
 //! Everything here works on one pipe's valves as a flat JSON object and knows nothing of the pipe's
 //! type; [`crate::slot`] joins the two.
 
+mod credentials;
 mod description;
 mod example;
 mod form;
@@ -16,6 +17,7 @@ mod valve_store;
 mod valves_file;
 mod valves_update;
 
+pub use credentials::holds_credentials;
 pub use description::ValveDescription;
 pub use example::format_example;
 pub use form::{FormValues, SHOW_ADVANCED, ValvesForm};

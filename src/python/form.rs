@@ -2,14 +2,15 @@
 //! the host adds.
 //!
 //! Python files mark few of their secrets, so a text valve whose name says that it holds one is a
-//! secret too. Every secret is bound to all addresses among the valves: it must be entered again
-//! when one of them moves to another host.
+//! secret too, and so is one whose default holds credentials. Every secret is bound to all
+//! addresses among the valves: it must be entered again when one of them moves to another host.
 
-use crate::valves::{Values, ValveKind, ValveProperty, ValvesSpec};
+use crate::valves::{Values, ValveKind, ValveProperty, ValvesSpec, holds_credentials};
 use pipe_sdk::Secret;
 use python_worker::Description;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
+use url::Url;
 
 /// The valve with the number of calls that run beside each other.
 pub const THREADS: &str = "pipewright_threads";
@@ -19,7 +20,7 @@ pub const MEMORY: &str = "pipewright_memory_mib";
 pub const TIMEOUT: &str = "pipewright_timeout";
 
 /// Words in names of valves that hold secrets.
-const SECRET_WORDS: [&str; 12] = [
+const SECRET_WORDS: [&str; 18] = [
     "key",
     "apikey",
     "token",
@@ -32,6 +33,22 @@ const SECRET_WORDS: [&str; 12] = [
     "credentials",
     "dsn",
     "pat",
+    "conn",
+    "connstr",
+    "connstring",
+    "authorization",
+    "bearer",
+    "cookie",
+];
+
+/// Pairs of words in names of valves that hold secrets only together.
+const SECRET_PAIRS: [[&str; 2]; 6] = [
+    ["auth", "header"],
+    ["auth", "headers"],
+    ["auth", "value"],
+    ["basic", "auth"],
+    ["connection", "string"],
+    ["connection", "str"],
 ];
 
 /// Words in names of valves that hold addresses.
@@ -61,7 +78,7 @@ pub fn build_spec(description: &Description) -> ValvesSpec {
         let default = description.valves.get(name).or_else(|| property.get("default"));
         let default = default.cloned().unwrap_or_default();
         let mut property = property.clone();
-        if is_secret(name, &property) {
+        if is_secret(name, &property) || (is_text(&property) && holds_credentials(&default)) {
             property["writeOnly"] = true.into();
             property["x-origin"] = json!(addresses);
         }
@@ -138,8 +155,26 @@ pub fn file_values(spec: &ValvesSpec, values: &Values) -> Values {
 pub fn secrets(spec: &ValvesSpec, values: &Values) -> BTreeSet<String> {
     let masked = spec.mask_values(values);
     let is_masked = |name: &str| masked.get(name).is_some_and(|value| value == Secret::MASK);
-    let texts = values.iter().filter(|(name, _)| is_masked(name));
-    texts.filter_map(|(_, value)| value.as_str().map(str::to_owned)).collect()
+    let mut texts = BTreeSet::new();
+    for (_, value) in values.iter().filter(|(name, _)| is_masked(name)) {
+        add_texts(value, &mut texts);
+    }
+    texts
+}
+
+/// Adds the texts within a value, as those of a dictionary of headers.
+fn add_texts(value: &Value, texts: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) => {
+            // What is printed may name the password alone.
+            let url = Url::parse(text).ok();
+            texts.extend(url.and_then(|url| url.password().map(str::to_owned)));
+            texts.insert(text.clone());
+        }
+        Value::Array(items) => items.iter().for_each(|item| add_texts(item, texts)),
+        Value::Object(fields) => fields.values().for_each(|field| add_texts(field, texts)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// Returns a property without references: `$ref`, `allOf` with one schema, and `anyOf`.
@@ -204,7 +239,9 @@ fn is_secret(name: &str, property: &Value) -> bool {
             || schema["input"]["type"] == "password"
     });
     let is_public = has_word(name, &["public", "publishable"]);
-    is_text(property) && (says_so || (has_word(name, &SECRET_WORDS) && !is_public))
+    let is_pair = |pair: &[&str; 2]| pair.iter().all(|word| has_word(name, &[word]));
+    let is_named = has_word(name, &SECRET_WORDS) || SECRET_PAIRS.iter().any(is_pair);
+    is_text(property) && (says_so || (is_named && !is_public))
 }
 
 /// Returns whether one of the words stands in a name: `apiKey`, `API_KEY` and `api-key` hold `key`.

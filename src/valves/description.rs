@@ -56,6 +56,7 @@ impl ValveProperty {
         let (section, title) =
             text("title").split_once(SECTION_END).unwrap_or((GENERAL, text("title")));
         let is_secret = self.kind == ValveKind::Secret;
+        let hides_default = is_secret || self.hides(&self.default);
         ValveDescription {
             name: self.name.clone(),
             section: section.to_owned(),
@@ -64,7 +65,7 @@ impl ValveProperty {
             kind: self.kind.name(),
             is_set: !value.is_null(),
             value: if is_secret { Value::Null } else { value },
-            default: if is_secret { Value::Null } else { self.default.clone() },
+            default: if hides_default { Value::Null } else { self.default.clone() },
             source: source.kind(),
             source_name: source.variable().map(str::to_owned),
             is_nullable: self.nullable,

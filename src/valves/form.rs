@@ -132,6 +132,7 @@ fn describe_default(property: &ValveProperty, values: &FormValues<'_>) -> String
     let value = values.defaults.get(&property.name).unwrap_or(&Value::Null);
     let text = match (&property.kind, value) {
         (ValveKind::Secret, Value::String(text)) if !text.is_empty() => "set".to_owned(),
+        (_, value) if property.hides(value) => "set".to_owned(),
         (_, Value::Bool(true)) => "on".to_owned(),
         (_, Value::Bool(false)) => "off".to_owned(),
         (_, Value::String(text)) => text.clone(),

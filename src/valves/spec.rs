@@ -4,7 +4,10 @@
 //! a `$ref` or `anyOf` (`docs/reference/open-webui.md`, "Valves form"). So every property is made
 //! plain here, once, and the reading of values goes by the same properties.
 
-use super::{ModelReference, PathKind, Values, form, model_reference::parse_references};
+use super::{
+    ModelReference, PathKind, Values, credentials::holds_credentials, form,
+    model_reference::parse_references,
+};
 use pipe_sdk::{Secret, Valves};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -131,8 +134,8 @@ impl ValvesSpec {
         json!({"title": "Valves", "type": "object", "properties": properties})
     }
 
-    /// Returns the values in order, with secrets masked and empty texts as `null` (the form cannot
-    /// save an empty text).
+    /// Returns the values in order, with secrets masked, also those within texts and JSON, and empty
+    /// texts as `null` (the form cannot save an empty text).
     pub fn mask_values(&self, values: &Values) -> Values {
         let show = |property: &ValveProperty| {
             let value = values.get(&property.name).cloned().unwrap_or_default();
@@ -140,6 +143,7 @@ impl ValvesSpec {
                 (ValveKind::Secret, Value::String(secret)) if !secret.is_empty() => {
                     Secret::MASK.into()
                 }
+                _ if property.hides(&value) => Secret::MASK.into(),
                 (ValveKind::Json, Value::Object(_) | Value::Array(_)) => value.to_string().into(),
                 (_, Value::String(text)) if text.is_empty() => Value::Null,
                 _ => value,
@@ -198,6 +202,12 @@ impl ValveProperty {
             path_kind,
             form,
         }
+    }
+
+    /// Returns whether a value is masked because it holds credentials, though the valve is no
+    /// secret by its kind.
+    pub fn hides(&self, value: &Value) -> bool {
+        matches!(self.kind, ValveKind::Text | ValveKind::Json) && holds_credentials(value)
     }
 
     /// Returns a number of the schema, as in `bound("maximum")`.
@@ -287,6 +297,7 @@ fn form_property(
     }
     match kind {
         ValveKind::Secret => _ = form.insert("format".into(), "password".into()),
+        ValveKind::Text | ValveKind::Json if holds_credentials(default) => {}
         _ => _ = form.insert("default".into(), default.clone()),
     }
     form

@@ -60,12 +60,13 @@ impl ValvesUpdate<'_> {
         value: Value,
         saved: &mut Values,
     ) -> Result<(), String> {
-        if property.kind == ValveKind::Secret && !parse_new_secret(&value)? {
+        let name = &property.name;
+        let current = self.values.get(name).unwrap_or(&Value::Null);
+        let is_masked = property.kind == ValveKind::Secret || property.hides(current);
+        if is_masked && !parse_new_secret(&value)? {
             return Ok(());
         }
-        let name = &property.name;
         let parsed = property.parse_value(value)?;
-        let current = self.values.get(name).unwrap_or(&Value::Null);
         let changed = match &parsed {
             ParsedValue::Value(value) => value != current,
             ParsedValue::Reset => {

@@ -63,6 +63,69 @@ async fn the_form_is_plain_and_secrets_are_masked() {
     assert_eq!((&values["colour"], &values["names"]), (&json!("red"), &json!(["a"])));
 }
 
+const CONNECTIONS: &str = r#"
+from typing import Dict
+from pydantic import BaseModel
+
+
+class Pipeline:
+    class Valves(BaseModel):
+        conn: str = "x"
+        dsn: str = "x"
+        auth_header: str = "x"
+        authorization: str = "x"
+        CONNECTION_STRING: str = "x"
+        auth_type: str = "bearer"
+        database_url: str = "postgres://me:hunter2-of-the-file@db.example.com/x"
+        queue_url: str = "https://queue.example.com/x"
+        extra: str = "nothing"
+        headers: Dict[str, str] = {"accept": "*/*"}
+
+    def __init__(self):
+        self.valves = self.Valves()
+
+    def pipe(self, user_message, model_id, messages, body):
+        return f"{self.valves.queue_url} {self.valves.headers} {self.valves.extra}"
+"#;
+
+#[actix_web::test]
+async fn credentials_in_texts_and_addresses_are_masked() {
+    let Some(host) = python_host(&[("connects.py", CONNECTIONS)]).await else { return };
+    let mask = json!("**********");
+    let values = host.valves("connects").await;
+    for name in ["conn", "dsn", "auth_header", "authorization", "CONNECTION_STRING", "database_url"]
+    {
+        assert_eq!(values[name], mask, "{name}");
+    }
+    assert_eq!(values["queue_url"], "https://queue.example.com/x");
+    assert_eq!((&values["auth_type"], &values["extra"]), (&json!("bearer"), &json!("nothing")));
+    assert_eq!(values["headers"], r#"{"accept":"*/*"}"#);
+
+    let entered = json!({
+        "queue_url": "https://me:hunter2-of-the-queue@queue.example.com/x",
+        "headers": r#"{"Authorization": "Bearer hunter2-of-the-header"}"#,
+        "extra": "Server=db;Pwd=hunter2-of-the-server",
+    });
+    assert_eq!(host.update_valves("connects", &entered).await.status, 200);
+    let values = host.valves("connects").await;
+    for name in ["queue_url", "headers", "extra"] {
+        assert_eq!(values[name], mask, "{name}");
+    }
+    for path in ["/connects/valves", "/connects/valves/spec", "/admin/pipes/connects"] {
+        let shown = host.get(path).await.text;
+        assert!(!shown.contains("hunter2"), "{path}: {shown}");
+    }
+    // What the form sends back untouched changes nothing.
+    assert_eq!(host.update_valves("connects", &values).await.status, 200);
+    let seen = host.answer_text("connects", "hi").await;
+    for part in ["hunter2-of-the-queue", "hunter2-of-the-header", "hunter2-of-the-server"] {
+        assert!(seen.contains(part), "{part}: {seen}");
+    }
+    let plain = json!({"queue_url": "https://queue.example.com/x"});
+    assert_eq!(host.update_valves("connects", &plain).await.status, 200);
+    assert_eq!(host.valves("connects").await["queue_url"], plain["queue_url"]);
+}
+
 #[actix_web::test]
 async fn what_the_form_sends_reaches_the_file_and_is_saved_where_the_reference_server_has_it() {
     let Some(host) = python_host(&[("turned.py", VALVES)]).await else { return };
