@@ -162,6 +162,7 @@ impl PythonContext {
         let own = [self.file(stem)].into_iter();
         let environments = python.parent().and_then(Path::parent).map(Path::to_owned);
         Ok(ProcessSettings {
+            interpreter: self.interpreter().await?.clone(),
             python,
             environment,
             folder,

@@ -39,7 +39,8 @@ pub struct PythonSettings {
     )]
     pub environment: Vec<String>,
     /// The files and folders that they may read, separated by commas, besides those of the system
-    /// and of Python.
+    /// and of Python. Devices among them may be written. `/dev/shm` allows shared memory, which no
+    /// limit of memory covers, and a socket allows Unix sockets.
     #[arg(
         id = "python_readable",
         long = "python-readable",

@@ -3,6 +3,7 @@
 
 mod admin;
 mod answers;
+mod confinement;
 mod faults;
 mod isolation;
 mod recordings;

@@ -4,21 +4,21 @@ use crate::{
     error::WorkerError,
     interpreter::Interpreter,
     output::{OutputSink, pump_lines},
-    process::{CONFINE, ProcessLimits, ProcessTree, SUPERVISE},
+    process::{Confinement, ProcessLimits, ProcessTree},
     requirements::Requirements,
 };
 use pipe_sdk::Task;
-use serde_json::json;
 use std::{
     collections::{BTreeMap, HashMap},
-    fs, io,
+    ffi::OsStr,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 use tokio::{
-    process::Command,
     sync::{Mutex as AsyncMutex, Semaphore},
     time::timeout,
 };
@@ -41,13 +41,6 @@ pub enum PackageInstaller {
     /// `uv` at this path.
     Uv(PathBuf),
 }
-
-/// Runs a program after `confine.py` has limited what it may reach.
-const CONFINED_EXEC: &str = "
-import json
-confine(json.loads(sys.argv[1]))
-os.execv(sys.argv[2], sys.argv[2:])
-";
 
 /// The environments in a folder.
 pub struct EnvironmentCache {
@@ -101,7 +94,8 @@ impl EnvironmentCache {
         let install = self.install(interpreter, requirements, &folder, progress);
         let installed = timeout(INSTALL_LIMIT, install).await;
         installed.map_err(|_| failed("it took longer than half an hour"))??;
-        fs::write(folder.join(COMPLETE), b"").map_err(|error| failed(&error.to_string()))?;
+        // What an installed package has put there is not followed, should it be a link.
+        File::create_new(folder.join(COMPLETE)).map_err(|error| failed(&error.to_string()))?;
         Ok(python)
     }
 
@@ -185,17 +179,15 @@ impl EnvironmentCache {
         let program = arguments.first().map(PathBuf::from);
         let mut readable = self.readable.clone();
         readable.extend(program.as_deref().and_then(Path::parent).map(Path::to_owned));
-        let limits = ProcessLimits { memory_bytes: 0, ..ProcessLimits::default() };
-        let confinement = json!({
-            "memory_bytes": limits.memory_bytes, "open_files": limits.open_files,
-            "processes": limits.processes, "readable": readable, "writable": [folder],
-        });
-        let mut command = Command::new(&interpreter.path);
+        let confinement = Confinement {
+            limits: ProcessLimits { memory_bytes: 0, ..ProcessLimits::default() },
+            readable: &readable,
+            writable: folder,
+            tells_missing: false,
+        };
+        let arguments = arguments.iter().map(OsStr::new);
+        let mut command = confinement.command(interpreter, arguments);
         command
-            .args(["-I", "-c", &[SUPERVISE, CONFINE, CONFINED_EXEC].concat()])
-            .arg(confinement.to_string())
-            .args(&arguments)
-            .env_clear()
             .envs(&self.variables)
             .env("HOME", folder)
             .env("TMPDIR", folder.join("tmp"))

@@ -16,6 +16,8 @@ pub struct Interpreter {
     pub path: PathBuf,
     /// The version, as in `3.11.7`.
     pub version: String,
+    /// The folders of its modules and programs.
+    pub readable: Vec<PathBuf>,
 }
 
 /// The oldest version that can run the runner.
@@ -26,13 +28,15 @@ const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
 /// The program that reports the interpreter's version and the modules that it lacks.
 const PROBE: &str = "\
-import importlib.util, json, sys
+import importlib.util, json, os, sys
 def is_missing(name):
     try:
         return importlib.util.find_spec(name) is None
     except ImportError:
         return True
+folders = [sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable))]
 print(json.dumps({'path': sys.executable, 'version': list(sys.version_info[:3]),
+                  'folders': folders + [path for path in sys.path if path],
                   'missing': [name for name in sys.argv[1:] if is_missing(name)]}))
 ";
 
@@ -41,6 +45,7 @@ print(json.dumps({'path': sys.executable, 'version': list(sys.version_info[:3]),
 struct Probe {
     path: PathBuf,
     version: (u32, u32, u32),
+    folders: Vec<PathBuf>,
     missing: Vec<String>,
 }
 
@@ -50,13 +55,14 @@ impl Interpreter {
     /// # Errors
     /// Returns an error if there is none, or it is too old.
     pub async fn find(program: &Path) -> Result<Self, WorkerError> {
-        let Probe { path, version: (major, minor, patch), .. } = probe(program, &[]).await?;
+        let Probe { path, version: (major, minor, patch), folders, .. } =
+            probe(program, &[]).await?;
         let version = format!("{major}.{minor}.{patch}");
         if (major, minor) < MIN_VERSION {
             let program = program.display();
             return Err(WorkerError::NoInterpreter(format!("{program} is Python {version}")));
         }
-        Ok(Self { path, version })
+        Ok(Self { path, version, readable: folders })
     }
 
     /// Returns those of these modules that cannot be imported.

@@ -19,6 +19,7 @@ mod process;
 mod protocol;
 mod requirements;
 mod source;
+mod system_calls;
 mod worker;
 
 pub use environment::{EnvironmentCache, PackageInstaller};

@@ -3,18 +3,21 @@
 use crate::{
     error::WorkerError,
     frame::{read_frame, write_frame},
+    interpreter::Interpreter,
     output::{OutputSink, pump_lines},
     protocol::{Ready, WorkerFrame},
+    system_calls::{self, Permissions},
 };
 use pipe_sdk::Task;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     io,
     os::fd::OwnedFd,
-    os::unix::net::UnixStream as StdUnixStream,
-    path::PathBuf,
+    os::unix::{fs::FileTypeExt, net::UnixStream as StdUnixStream},
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -45,12 +48,11 @@ def load(sources):
         last = define('pipewright_runner.' + name, source)
     return last
 runner = load(json.loads(read(int.from_bytes(read(4), 'big'))))
-runner.main(runner.connect())
+runner.main(runner.connect(), sys.argv[1:])
 ";
 
 /// The modules of the runner: each imports from those before it, and the last one has `main`.
-const RUNNER: [(&str, &str); 10] = [
-    ("confine", CONFINE),
+const RUNNER: [(&str, &str); 9] = [
     ("values", include_str!("runner/values.py")),
     ("channel", include_str!("runner/channel.py")),
     ("call", include_str!("runner/call.py")),
@@ -62,10 +64,22 @@ const RUNNER: [(&str, &str); 10] = [
     ("runner", include_str!("runner/runner.py")),
 ];
 
-/// Begins each program of a [`ProcessTree`].
-pub const SUPERVISE: &str = include_str!("runner/supervise.py");
-/// The Python that limits the process of a worker.
-pub const CONFINE: &str = include_str!("runner/confine.py");
+/// The modules of the program that begins each [`ProcessTree`].
+const SUPERVISOR: [&str; 3] = [
+    include_str!("runner/attributes.py"),
+    include_str!("runner/supervise.py"),
+    include_str!("runner/confine.py"),
+];
+
+/// The end of that program: in a child that has been confined, it becomes another program. The
+/// first argument tells whether that one gets the names of what the kernel lacks as arguments.
+const CONFINED_EXEC: &str = r#"
+supervisor = supervise()
+settings = json.loads(sys.argv[1])
+missing = confine(settings, supervisor)
+program = sys.argv[2:] + (missing if settings["tells_missing"] else [])
+os.execv(program[0], program)
+"#;
 
 /// The modules that pipelines import from their server.
 const HELPERS: [(&str, &str); 3] = [
@@ -103,9 +117,58 @@ impl Default for ProcessLimits {
     }
 }
 
+/// The parts of the machine that a program may use.
+pub struct Confinement<'a> {
+    pub limits: ProcessLimits,
+    /// Files and folders that it may read, beside those of the system and of Python. Devices among
+    /// them it may write.
+    pub readable: &'a [PathBuf],
+    /// The folder in which it may write.
+    pub writable: &'a Path,
+    /// `true` if the program gets the names of what the kernel lacks as further arguments.
+    pub tells_missing: bool,
+}
+
+impl Confinement<'_> {
+    /// Returns the command that runs a program, given by its path and arguments, for a
+    /// [`ProcessTree`]. It has no variables of the host's environment.
+    pub fn command<'a>(
+        &self,
+        interpreter: &Interpreter,
+        program: impl IntoIterator<Item = &'a OsStr>,
+    ) -> Command {
+        let Self { limits, readable, writable, tells_missing } = self;
+        let shared_memory = readable.iter().any(|path| path == Path::new("/dev/shm"));
+        let is_socket =
+            |path: &PathBuf| path.metadata().is_ok_and(|metadata| metadata.file_type().is_socket());
+        let permissions = Permissions {
+            shared_memory,
+            // Processes that share memory find each other by sockets.
+            unix_sockets: shared_memory || readable.iter().any(is_socket),
+        };
+        let readable = [*readable, &*interpreter.readable].concat();
+        let settings = json!({
+            "memory_bytes": limits.memory_bytes, "open_files": limits.open_files,
+            "processes": limits.processes, "readable": readable,
+            "writable": [writable], "calls": system_calls::settings(permissions),
+            "tells_missing": tells_missing,
+        });
+        let mut command = Command::new(&interpreter.path);
+        // Without `site`, since that runs code of packages (`.pth` files, `sitecustomize`).
+        command
+            .args(["-I", "-S", "-c", &[&SUPERVISOR.concat(), CONFINED_EXEC].concat()])
+            .arg(settings.to_string())
+            .args(program)
+            .env_clear();
+        command
+    }
+}
+
 /// The settings from which a process is started.
 #[derive(Clone)]
 pub struct ProcessSettings {
+    /// The Python that confines it. No package of the file's environment runs in it.
+    pub interpreter: Interpreter,
     /// The Python that runs it.
     pub python: PathBuf,
     /// All of its environment variables. Nothing of the host's environment is added.
@@ -130,7 +193,7 @@ pub struct Process {
     pub output_tasks: [Task; 2],
 }
 
-/// A Python program that begins with [`SUPERVISE`], and all processes that it has started. They are
+/// A program that a [`Confinement`] runs, and all processes that it has started. They are
 /// killed when this is dropped.
 #[derive(Debug)]
 pub struct ProcessTree(Child);
@@ -173,17 +236,6 @@ pub fn helper_modules() -> Value {
 }
 
 impl ProcessSettings {
-    /// Returns the settings for `confine.py`.
-    pub fn confinement(&self) -> Value {
-        json!({
-            "memory_bytes": self.limits.memory_bytes,
-            "open_files": self.limits.open_files,
-            "processes": self.limits.processes,
-            "readable": self.readable,
-            "writable": [self.folder],
-        })
-    }
-
     /// Starts the process, and waits until it is ready for calls.
     pub async fn spawn(&self) -> Result<Process, WorkerError> {
         let (ours, theirs) = StdUnixStream::pair().map_err(WorkerError::Spawn)?;
@@ -203,10 +255,17 @@ impl ProcessSettings {
 
     /// Returns the command that starts the process.
     fn command(&self, socket: StdUnixStream) -> Command {
-        let mut command = Command::new(&self.python);
+        let program = [self.python.as_os_str()];
+        let options = ["-I", "-u", "-c", BOOTSTRAP].map(OsStr::new);
+        let confinement = Confinement {
+            limits: self.limits,
+            readable: &self.readable,
+            writable: &self.folder,
+            tells_missing: true,
+        };
+        let mut command =
+            confinement.command(&self.interpreter, program.into_iter().chain(options));
         command
-            .args(["-I", "-u", "-c", &[SUPERVISE, BOOTSTRAP].concat()])
-            .env_clear()
             .envs(&self.environment)
             .envs(["HOME", "TMPDIR"].map(|name| (name, &self.folder)))
             .current_dir(&self.folder)
@@ -228,9 +287,7 @@ impl ProcessSettings {
     }
 
     async fn start_runner(&self, socket: &mut UnixStream) -> io::Result<Option<Ready>> {
-        let settings = json!({"limits": self.confinement()});
         write_frame(socket, &serde_json::to_vec(&RUNNER)?).await?;
-        write_frame(socket, &serde_json::to_vec(&settings)?).await?;
         let Some(frame) = read_frame(socket).await? else { return Ok(None) };
         let frame: WorkerFrame = serde_json::from_slice(&frame)?;
         Ok(frame.ready)

@@ -95,8 +95,8 @@ fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error>
 /// The first message of a process after its start.
 #[derive(Debug, Default, Deserialize)]
 pub struct Ready {
-    /// `true` if the kernel limits the files that it can reach.
-    pub is_confined: bool,
+    /// The names of the parts of the kernel that are missing to confine it.
+    pub missing: Vec<String>,
     /// The version of Python.
     pub python: String,
 }

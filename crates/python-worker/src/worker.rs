@@ -40,8 +40,8 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 /// A process that has loaded a file. Dropping it kills the process and all that it started.
 pub struct Worker {
     shared: Arc<Shared>,
-    /// `true` if the kernel limits the files that the process can reach.
-    pub is_confined: bool,
+    /// The parts of the kernel that are missing to confine the process, as in `Landlock`.
+    pub missing: Vec<String>,
     _tasks: Vec<Task>,
 }
 
@@ -116,7 +116,7 @@ impl Worker {
         let supervise = Arc::clone(&shared).supervise(tree, reader, writer);
         let mut tasks = Vec::from(output_tasks);
         tasks.push(Task::spawn(supervise));
-        Self { shared, is_confined: ready.is_confined, _tasks: tasks }
+        Self { shared, missing: ready.missing, _tasks: tasks }
     }
 
     /// Calls a method that has no items, and returns its result.

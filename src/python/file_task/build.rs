@@ -50,11 +50,12 @@ impl FileTask {
             drop(worker);
             self.start_worker(&launch, &slot.values()).await?.0
         };
-        if !worker.is_confined {
-            tracing::warn!(
-                pipe.id = id,
-                "`{id}` can read the files of its user: this kernel has no Landlock."
-            );
+        for part in &worker.missing {
+            let risk = match part.as_str() {
+                "Landlock" => "can read the files of its user",
+                _ => "can change permissions, limits and shared memory of its user",
+            };
+            tracing::warn!(pipe.id = id, "`{id}` {risk}: this kernel has no {part}.");
         }
         slot.set_worker_state(match slot.start_up(&worker).await {
             Ok(()) => WorkerState::Running(Arc::new(worker)),

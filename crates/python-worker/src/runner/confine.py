@@ -1,14 +1,17 @@
-"""Confines the process that runs a Python pipeline, before any of the pipeline's code is read.
+"""Confines a process, before any line of a pipeline or of its packages is run.
 
 Limits of memory, open files and processes (setrlimit), an end with its parent, no new privileges
-and no capabilities (prctl, capset), and the files that can be reached (Landlock, see
-https://docs.kernel.org/userspace-api/landlock.html). Only the standard library is used.
+and no capabilities (prctl, capset), the files that can be reached (Landlock, see
+https://docs.kernel.org/userspace-api/landlock.html), and the system calls that can be made
+(`system_calls.rs`). Only the standard library is used.
 """
 
 import ctypes
+import json
 import os
 import resource
 import signal
+import socket
 import sys
 
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
@@ -22,7 +25,22 @@ RIGHTS_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1}
 SCOPED_ABI, SCOPE_ABSTRACT_UNIX_SOCKET, SCOPE_SIGNAL = 6, 1 << 0, 1 << 1
 # Rights that a rule for a single file may have: execute, write, read and truncate.
 FILE_RIGHTS = EXECUTE | 1 << 1 | READ_FILE | 1 << 14
-SYSTEM_FOLDERS = ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/opt", "/nix", "/proc", "/sys"]
+# As much as half of the machine's memory counts for the kernel's choice of a process to end.
+OOM_SCORE = 500
+SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER = 1, 1 << 3
+SYSTEM_FOLDERS = ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/opt", "/nix"]
+# What programs look up of the machine. Of processes, a process sees itself alone: the command line
+# of any other may hold a key.
+MACHINE = [
+    *(f"/proc/{name}" for name in ["cpuinfo", "devices", "diskstats", "driver", "filesystems"]),
+    *(f"/proc/{name}" for name in ["loadavg", "meminfo", "modules", "self", "stat", "swaps"]),
+    *(f"/proc/{name}" for name in ["sys", "uptime", "version", "vmstat"]),
+    *(f"/sys/{name}" for name in ["block", "bus", "class", "devices", "fs/cgroup", "kernel/mm"]),
+]
+# Shared memory and terminals are not among the devices: no limit of memory covers the former, and
+# the latter may be those of the operator. A shared mapping of /dev/zero is shared memory.
+DEVICES = ["/dev/null", "/dev/full", "/dev/random", "/dev/urandom"]
+READABLE_DEVICES = ["/dev/zero"]
 # The parts of /run that programs need to look up names. Others hold secrets, as /run/secrets.
 NAME_SERVICES = ["/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager", "/run/nscd", "/run/current-system"]
 
@@ -40,16 +58,26 @@ class PathBeneath(ctypes.Structure):
     _fields_ = [("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32)]
 
 
-def confine(settings):
-    """Applies `settings`; returns whether the reachable files could be limited too."""
+class FilterProgram(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+
+
+def confine(settings, supervisor):
+    """Applies `settings`; returns the names of the parts of the kernel that are missing for it."""
     set_limits(settings)
+    close_inherited(supervisor)
+    offer_to_oom_killer()
     libc = ctypes.CDLL(None, use_errno=True)
     if sys.platform != "linux":
-        return False
+        return ["Landlock", "seccomp"]
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     drop_capabilities(libc)
-    return limit_files(libc, settings["readable"], settings["writable"])
+    parts = {
+        "Landlock": limit_files(libc, settings["readable"], settings["writable"]),
+        "seccomp": limit_calls(libc, settings, supervisor),
+    }
+    return [name for name, is_there in parts.items() if not is_there]
 
 
 def set_limits(settings):
@@ -62,6 +90,34 @@ def set_limits(settings):
         _, most = resource.getrlimit(kind)
         value = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
         resource.setrlimit(kind, (value, value))
+
+
+def close_inherited(supervisor):
+    """Closes files that whoever started the host has left open: Landlock does not close them."""
+    kept = {0, 1, 2, supervisor.fileno() if supervisor else 0}
+    try:
+        opened = [int(name) for name in os.listdir("/dev/fd")]
+    except OSError:
+        opened = range(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    for descriptor in opened:
+        if descriptor not in kept:
+            try:
+                os.close(descriptor)
+            except OSError:
+                # It is not open, as the one of the list is no more.
+                continue
+
+
+def offer_to_oom_killer():
+    """Has the kernel end this process and not the host when the machine has no memory left."""
+    try:
+        with open("/proc/self/oom_score_adj", "r+") as file:
+            score = max(int(file.read()), OOM_SCORE)
+            file.seek(0)
+            file.write(str(score))
+    except OSError:
+        # Without /proc, the kernel decides by size alone.
+        return
 
 
 def count_threads_of_user():
@@ -101,12 +157,13 @@ def limit_files(libc, readable, writable):
     ruleset = libc.syscall(SYS_LANDLOCK_CREATE_RULESET, ctypes.byref(attributes), size, 0)
     if ruleset < 0:
         return False
-    interpreter = [sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable))]
     _, settings = public_parts("/etc")
-    system = SYSTEM_FOLDERS + NAME_SERVICES + settings + [os.path.realpath("/etc/resolv.conf")]
-    for path in system + interpreter + sys.path + readable:
+    system = SYSTEM_FOLDERS + MACHINE + READABLE_DEVICES + NAME_SERVICES + settings
+    for path in system + [os.path.realpath("/etc/resolv.conf")] + readable:
         allow(libc, ruleset, path, (EXECUTE | READ_FILE | READ_DIR) & rights)
-    for path in ["/dev"] + writable:
+    # A device that the operator names is of use only if it can be written.
+    devices = DEVICES + [path for path in readable if path.startswith("/dev/")]
+    for path in devices + writable:
         allow(libc, ruleset, path, rights)
     limited = libc.syscall(SYS_LANDLOCK_RESTRICT_SELF, ruleset, 0) == 0
     os.close(ruleset)
@@ -149,3 +206,27 @@ def allow(libc, ruleset, path, rights):
         SYS_LANDLOCK_ADD_RULE, ruleset, LANDLOCK_RULE_PATH_BENEATH, ctypes.byref(rule), 0
     )
     os.close(parent)
+
+
+def limit_calls(libc, settings, supervisor):
+    calls = settings["calls"]
+    if not calls:
+        return False
+    listener = install_filter(libc, calls, "filter", SECCOMP_FILTER_FLAG_NEW_LISTENER)
+    if listener < 0:
+        # Before Linux 5.0, or if the container has a listener of its own: nobody can be asked, so
+        # the attributes of files stay as they are.
+        return install_filter(libc, calls, "filter_without_listener", 0) == 0
+    answers = {"attributes": calls["attributes"], "writable": settings["writable"]}
+    socket.send_fds(supervisor, [json.dumps(answers).encode()], [listener])
+    # Whoever has it answers.
+    os.close(listener)
+    return True
+
+
+def install_filter(libc, calls, name, flags):
+    instructions = bytes.fromhex(calls[name])
+    buffer = ctypes.create_string_buffer(instructions, len(instructions))
+    program = FilterProgram(len(instructions) // 8, ctypes.addressof(buffer))
+    reference = ctypes.byref(program)
+    return libc.syscall(calls["seccomp"], SECCOMP_SET_MODE_FILTER, flags, reference)

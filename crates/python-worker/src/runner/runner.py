@@ -21,7 +21,6 @@ import threading
 
 from pipewright_runner.call import CURRENT_CALL, Call, ClientDisconnected
 from pipewright_runner.channel import Channel
-from pipewright_runner.confine import confine
 from pipewright_runner.errors import describe_error
 from pipewright_runner.functions import resolve
 from pipewright_runner.modules import HelperModules, serve_host_client
@@ -207,14 +206,12 @@ def settle(future, task):
         future.set_result(None)
 
 
-def main(connection):
+def main(connection, missing):
     threading.stack_size(STACK_BYTES)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     channel = Channel(connection)
-    settings = channel.read()
-    is_confined = confine(settings["limits"])
-    channel.write({"ready": {"is_confined": is_confined, "python": sys.version.split()[0]}})
+    channel.write({"ready": {"missing": missing, "python": sys.version.split()[0]}})
     runner = Runner(channel, loop)
     threading.Thread(target=runner.read_frames, daemon=True, name="host").start()
     loop.run_forever()

@@ -4,33 +4,43 @@ A process that leaves the child's process group (setsid), or whose parent has en
 of this process (PR_SET_CHILD_SUBREAPER, see
 https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html). They are killed when the
 child ends, when the host asks for it (SIGTERM), and when the host has ended (PR_SET_PDEATHSIG).
-Only the standard library is used, and no line of a pipeline runs in this process.
+It also answers for the files whose attributes they change (`attributes.py`). Only the standard
+library is used, and no line of a pipeline runs in this process.
 """
 
 import ctypes
 import os
 import resource
 import signal
+import socket
 import sys
+import threading
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def supervise():
-    """Returns in a child that leads a process group; this process ends as the child does."""
+    """Returns in a child that leads a process group; this process ends as the child does.
+
+    The child gets a socket, to which it sends the listener of its filter of system calls.
+    """
     if sys.platform != "linux":
-        return
+        return None
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signals = {signal.SIGCHLD, signal.SIGTERM}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    connection, supervisor = socket.socketpair()
     child = os.fork()
     if child == 0:
+        connection.close()
         os.setpgid(0, 0)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        return
+        return supervisor
+    supervisor.close()
     release_streams()
+    threading.Thread(target=serve_attributes, args=[connection], daemon=True).start()
     status = wait_for(child, signals)
     kill_children()
     exit_as(status)
@@ -106,6 +116,3 @@ def exit_as(status):
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.kill(os.getpid(), number)
     os._exit(os.WEXITSTATUS(status))
-
-
-supervise()
