@@ -29,6 +29,18 @@ const INSTALL_LIMIT: Duration = Duration::from_secs(1800);
 /// The most environments that are made at once.
 const MAX_INSTALLS: usize = 4;
 
+/// Variables that let an installer give up on servers that do not answer, after at most a minute
+/// each: those of pip, uv and git. The operator's go before them.
+const PATIENCE: [(&str, &str); 7] = [
+    ("PIP_DEFAULT_TIMEOUT", "15"),
+    ("PIP_RETRIES", "2"),
+    ("UV_HTTP_TIMEOUT", "15"),
+    ("UV_HTTP_RETRIES", "2"),
+    ("GIT_HTTP_LOW_SPEED_LIMIT", "1000"),
+    ("GIT_HTTP_LOW_SPEED_TIME", "30"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+];
+
 /// The file that stands in an environment that is complete.
 const COMPLETE: &str = ".complete";
 
@@ -188,6 +200,7 @@ impl EnvironmentCache {
         let arguments = arguments.iter().map(OsStr::new);
         let mut command = confinement.command(interpreter, arguments);
         command
+            .envs(PATIENCE)
             .envs(&self.variables)
             .env("HOME", folder)
             .env("TMPDIR", folder.join("tmp"))
@@ -196,8 +209,8 @@ impl EnvironmentCache {
             .stderr(Stdio::piped());
         let mut tree =
             ProcessTree::spawn(&mut command).map_err(|error| failed(&error.to_string()))?;
-        let last_line = Arc::new(Mutex::new(String::new()));
-        let output = keep_last_line(progress, &last_line);
+        let reason = Arc::new(Mutex::new(Reason::default()));
+        let output = keep_reason(progress, &reason);
         let (stdout, errors) = tree.take_output().ok_or_else(|| failed("it has no output"))?;
         let stdout = Task::spawn(pump_lines(stdout, output.clone()));
         pump_lines(errors, output).await;
@@ -206,19 +219,42 @@ impl EnvironmentCache {
         if status.success() {
             return Ok(());
         }
-        let last_line = last_line.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Err(failed(if last_line.is_empty() { "the installer has failed" } else { &last_line }))
+        let reason = reason.lock().unwrap_or_else(PoisonError::into_inner);
+        Err(failed(&reason.describe()))
     }
 }
 
-fn keep_last_line(progress: &OutputSink, last: &Arc<Mutex<String>>) -> OutputSink {
-    let (progress, last) = (progress.clone(), Arc::clone(last));
+/// The reason why an installer has failed, as far as it has said so.
+#[derive(Default)]
+struct Reason {
+    last_line: String,
+    /// `true` if a server did not answer in time.
+    has_timed_out: bool,
+}
+
+impl Reason {
+    fn describe(&self) -> String {
+        let line = &*self.last_line;
+        match (line, self.has_timed_out) {
+            ("", _) => "the installer has failed".to_owned(),
+            (line, false) => line.to_owned(),
+            (line, true) => {
+                format!("{line} (a server did not answer in time: check its address and proxy)")
+            }
+        }
+    }
+}
+
+fn keep_reason(progress: &OutputSink, reason: &Arc<Mutex<Reason>>) -> OutputSink {
+    let (progress, reason) = (progress.clone(), Arc::clone(reason));
     Arc::new(move |line| {
         // The reason stands in lines that say so; others that follow are advice.
-        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-        if line.to_lowercase().contains("error") || last.is_empty() {
-            line.clone_into(&mut last);
+        let mut reason = reason.lock().unwrap_or_else(PoisonError::into_inner);
+        let lower = line.to_lowercase();
+        if lower.contains("error") || reason.last_line.is_empty() {
+            line.clone_into(&mut reason.last_line);
         }
+        reason.has_timed_out |= lower.contains("timed out") || lower.contains("timeouterror");
         progress(line);
     })
 }

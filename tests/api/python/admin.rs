@@ -221,6 +221,26 @@ async fn an_installation_that_hangs_holds_up_no_other_file() {
 }
 
 #[actix_web::test]
+async fn a_package_from_a_server_that_does_not_answer_is_an_error_that_says_so() {
+    if !has_python(&["ensurepip"]) {
+        return;
+    }
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let wheel = format!("http://{}/wanted-1.0-py3-none-any.whl", mute.local_addr().unwrap());
+    let wants = format!("\"\"\"\nrequirements: wanted @ {wheel}\n\"\"\"\n{}", says("hi"));
+    let host = python_builder("on", &[("wants.py", &wants)])
+        .variable("PIP_DEFAULT_TIMEOUT", "1")
+        .variable("PIP_RETRIES", "0")
+        .variable("UV_HTTP_TIMEOUT", "1")
+        .variable("UV_HTTP_RETRIES", "0")
+        .start()
+        .await;
+    let entry = wait_until_loaded(&host, "wants").await;
+    let problem = entry["problem"].as_str().unwrap();
+    assert!(problem.contains("did not answer in time"), "{problem}");
+}
+
+#[actix_web::test]
 async fn requirements_that_are_no_packages_are_refused() {
     let Some(host) = python_host(&[]).await else { return };
     let text =
