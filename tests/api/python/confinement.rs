@@ -225,6 +225,7 @@ async fn a_file_cannot_slow_or_stop_other_processes() {
         "os.kill(-1, 0)".into(),
         "open('/proc/self/oom_score_adj', 'w').write('500')".into(),
         "socket.socket(socket.AF_UNIX)".into(),
+        "socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)".into(),
         "socket.socket(socket.AF_VSOCK)".into(),
         "call(425, 1, ctypes.create_string_buffer(200))".into(),
         "os.unshare(0x10000000) if hasattr(os, 'unshare') else call(435, 0, 0)".into(),

@@ -103,6 +103,8 @@ class AttributeChange:
         directory = ctypes.c_int32(directory).value
         place = "cwd" if directory == AT_FDCWD else f"fd/{directory}"
         path = f"/proc/{self.process}/{place}"
+        if not os.path.lexists(path):
+            raise OSError(errno.EBADF, "there is no such open file")
         if address is not None:
             name = self.read_text(address)
             # This process's own descriptors are others.
@@ -129,7 +131,10 @@ class AttributeChange:
     def read_memory(self, address, size):
         with open(f"/proc/{self.process}/mem", "rb", 0) as memory:
             self.check_waiting()
-            return os.pread(memory.fileno(), size, address)
+            try:
+                return os.pread(memory.fileno(), size, address)
+            except (OSError, OverflowError):
+                raise OSError(errno.EFAULT, "there is no memory") from None
 
 
 class OwnFile:

@@ -197,6 +197,11 @@ fn filter(permissions: Permissions, attribute_action: Action) -> String {
         &[Condition::NoneOf(0, families)],
         Action::Refuse(libc::EAFNOSUPPORT),
     );
+    if !permissions.unix_sockets {
+        // One of a pair sends datagrams to any socket. This bit is that of SOCK_DGRAM and SOCK_RAW.
+        let datagrams = Condition::AnyBit(1, libc::SOCK_DGRAM.unsigned_abs());
+        program.add_if(libc::SYS_socketpair, &[datagrams], Action::Refuse(libc::EPROTONOSUPPORT));
+    }
     let namespaces = Condition::AnyBit(0, NAMESPACES.unsigned_abs());
     program.add_if(libc::SYS_clone, &[namespaces], refuse);
     let typing = [Condition::OneOf(1, vec![TIOCSTI, TIOCLINUX])];
