@@ -1,16 +1,16 @@
 //! A filter of system calls in the form that the kernel reads: `struct sock_filter` of
-//! linux/filter.h, run on `struct seccomp_data` of linux/seccomp.h.
+//! `linux/filter.h`, run on `struct seccomp_data` of `linux/seccomp.h`.
 
 use libc::c_long;
 use std::fmt::Write as _;
 
-/// The processor whose system calls the numbers mean (linux/audit.h).
+/// The processor whose system calls the numbers mean (`linux/audit.h`).
 #[cfg(target_arch = "x86_64")]
 const ARCHITECTURE: u32 = 0xC000_003E;
 #[cfg(target_arch = "aarch64")]
 const ARCHITECTURE: u32 = 0xC000_00B7;
 
-/// The instructions that are used (linux/bpf_common.h).
+/// The instructions that are used (`linux/bpf_common.h`).
 const LOAD: u16 = 0x20;
 const JUMP_IF_EQUAL: u16 = 0x15;
 const JUMP_IF_AT_LEAST: u16 = 0x35;
