@@ -1,6 +1,6 @@
 //! Turns texts into the terms that keyword search (BM25) compares.
 
-use crate::language::Language;
+use crate::language::{Language, truncate_for_detection};
 use rust_stemmers::Stemmer;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,7 +34,7 @@ impl Analyzer {
         if self.language != Language::Auto {
             return self.rules(self.language).terms(text, None);
         }
-        let language = Language::detect(text);
+        let language = self.text_language(text);
         let mut terms = self.rules(language).terms(text, None);
         if !terms.is_empty() {
             terms.push(language_term(language));
@@ -43,10 +43,14 @@ impl Analyzer {
     }
 
     /// Returns the terms by which a question finds chunks in these languages. A stop word of the
-    /// question's own language is none in any.
+    /// question's own language is no term in any of them.
     pub fn query_terms(&self, text: &str, languages: &[Language]) -> Vec<String> {
-        let own = Language::detect_among(text, languages).map(|language| self.rules(language));
-        let own = own.filter(|_| languages.len() > 1);
+        let own = match (self.language, languages) {
+            (Language::Auto, _) => self.question_language(text, languages),
+            (_, [_]) => None,
+            _ => Language::detect_among(text, languages),
+        };
+        let own = own.map(|language| self.rules(language));
         let mut all: Vec<String> = Vec::new();
         for language in languages {
             let terms = self.rules(*language).terms(text, own.as_deref());
@@ -65,6 +69,37 @@ impl Analyzer {
             all.extend(added);
         }
         all
+    }
+
+    /// Returns the language of a chunk. Program code looks like one language or another by its
+    /// letters; a language of Latin letters is believed if the chunk has more of its stop words
+    /// than of English ones.
+    fn text_language(&self, text: &str) -> Language {
+        let detected = Language::detect(text);
+        if detected == Language::English || !detected.has_latin_letters() {
+            return detected;
+        }
+        let words = lowercase_words(truncate_for_detection(text));
+        let count = |language| self.rules(language).count_stop_words(&words);
+        if count(detected) > count(Language::English) { detected } else { Language::English }
+    }
+
+    /// Returns the language of a question: the one that most of its words are stop words of, even
+    /// if none of the chunks is in it. The letters of so short a text tell languages apart poorly;
+    /// they decide between languages with equal counts, of which those of the chunks come first.
+    fn question_language(&self, text: &str, languages: &[Language]) -> Option<Language> {
+        let words = lowercase_words(text);
+        let counts: Vec<(usize, Language)> = Language::all_detected()
+            .map(|language| (self.rules(language).count_stop_words(&words), language))
+            .collect();
+        let most = counts.iter().map(|(count, _)| *count).max().unwrap_or_default();
+        if most == 0 {
+            return Language::detect_among(text, languages);
+        }
+        let best = counts.iter().filter(|(count, _)| *count == most).map(|(_, language)| *language);
+        let (of_chunks, others): (Vec<Language>, Vec<Language>) =
+            best.partition(|language| languages.contains(language));
+        Language::detect_among(text, if of_chunks.is_empty() { &others } else { &of_chunks })
     }
 
     /// Returns the rules of a language, which are built once.
@@ -94,6 +129,11 @@ impl LanguageRules {
         let stop_words =
             stop_list.iter().flat_map(|word| split_words(word)).map(str::to_lowercase).collect();
         Self { stemmer: rules.map(|(_, algorithm)| Stemmer::create(algorithm)), stop_words }
+    }
+
+    /// Returns the number of these words that are stop words, each as often as it occurs.
+    fn count_stop_words(&self, words: &[String]) -> usize {
+        words.iter().filter(|word| self.stop_words.contains(*word)).count()
     }
 
     /// Returns the terms of a text without stop words: its own, or those of `stop`.
@@ -162,6 +202,10 @@ impl AnalyzerCache {
         let mut analyzers = self.by_language.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(analyzers.entry(language).or_insert_with(|| Arc::new(Analyzer::new(language))))
     }
+}
+
+fn lowercase_words(text: &str) -> Vec<String> {
+    split_words(text).map(str::to_lowercase).collect()
 }
 
 /// Splits a text into runs of letters, digits and combining marks.
@@ -249,6 +293,30 @@ mod tests {
         let terms = analyzer.query_terms("Wem gehören die Häuser?", &languages);
         assert_eq!(terms, ["wem", "gehören", "häuser", "gehor", "haus"]);
         assert_eq!(analyzer.query_terms("the houses, the house", &languages), ["hous", "hous"]);
+    }
+
+    #[test]
+    fn stop_words_tell_the_language_of_a_question_even_if_no_chunk_is_in_it() {
+        let analyzer = Analyzer::new(Language::Auto);
+        let all: Vec<Language> = Language::all_detected().collect();
+        for question in ["How can you create test cases?", "What is in the tool for an evaluation?"]
+        {
+            assert_eq!(analyzer.question_language(question, &all), Some(Language::English));
+        }
+        let terms = analyzer.query_terms("Wie war das mit der Steuer?", &[Language::English]);
+        assert_eq!(terms, ["steuer"]);
+        let terms = analyzer.query_terms("how to tax", &[Language::German]);
+        assert_eq!(terms, ["tax"]);
+    }
+
+    #[test]
+    fn code_is_in_no_language_of_which_it_has_no_words() {
+        let analyzer = Analyzer::new(Language::Auto);
+        let code = "message = client.messages.create(\n    model=\"claude-3-5-sonnet-20241022\",\n    max_tokens=256,\n    messages=[{\"role\": \"user\", \"content\": \"Hello\"}]\n)\nprint(message.content)";
+        assert_eq!(Language::detect(code), Language::French);
+        assert_eq!(analyzer.text_language(code), Language::English);
+        let french = "La réponse est dans le message que le serveur envoie au client.";
+        assert_eq!(analyzer.text_language(french), Language::French);
     }
 
     #[test]

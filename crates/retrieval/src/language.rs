@@ -73,7 +73,7 @@ impl Language {
     /// Detects the language of a text. A text that is too short to tell counts as English if it is
     /// in Latin letters, and as the most common language of its script otherwise.
     pub(crate) fn detect(text: &str) -> Self {
-        let text = truncate(text);
+        let text = truncate_for_detection(text);
         match whatlang::detect(text) {
             Some(info) if info.confidence() > MIN_CONFIDENCE => Self::from_detected(info.lang()),
             Some(info) => Self::of_script(info.script()),
@@ -90,9 +90,17 @@ impl Language {
             .collect();
         let found = match candidates.as_slice() {
             [] | [_] => candidates.first().copied(),
-            _ => Detector::with_allowlist(candidates).detect_lang(truncate(text)),
+            _ => Detector::with_allowlist(candidates).detect_lang(truncate_for_detection(text)),
         };
         found.map(Self::from_detected)
+    }
+
+    /// Returns true for a language with stop words that is written in Latin letters.
+    pub(crate) fn has_latin_letters(self) -> bool {
+        !matches!(
+            self,
+            Self::Arabic | Self::Auto | Self::Greek | Self::Other | Self::Russian | Self::Tamil
+        )
     }
 
     fn from_detected(detected: Lang) -> Self {
@@ -143,8 +151,8 @@ const MIN_CONFIDENCE: f64 = 0.5;
 /// The characters from which a language is detected.
 const MAX_DETECTION_CHARS: usize = 500;
 
-/// Returns the part of a text by which its language is detected.
-fn truncate(text: &str) -> &str {
+/// Returns the beginning of a text, from which its language is detected.
+pub(crate) fn truncate_for_detection(text: &str) -> &str {
     let end = text.char_indices().nth(MAX_DETECTION_CHARS).map_or(text.len(), |(at, _)| at);
     text.get(..end).unwrap_or_default()
 }
