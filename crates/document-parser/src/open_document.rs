@@ -4,8 +4,10 @@
 mod content;
 mod flat;
 mod page_texts;
+mod workbook;
 
-pub(crate) use flat::{flat_format, pack_flat};
+pub(crate) use flat::flat_format;
+pub(crate) use workbook::repack as repack_workbook;
 
 use crate::{
     builder::DocumentBuilder, document_info::DocumentInfo, error::ParseError, limits::Limits,

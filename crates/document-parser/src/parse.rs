@@ -64,7 +64,7 @@ fn parse_bytes(
         FileFormat::Docx => docx::parse(&bytes, limits, builder),
         FileFormat::Pptx => presentation::parse(&bytes, limits, builder),
         FileFormat::Xlsx | FileFormat::Xlsb | FileFormat::Xls | FileFormat::Ods => {
-            spreadsheet::parse(&bytes, format, builder)
+            spreadsheet::parse(&bytes, format, limits, builder)
         }
         FileFormat::Odt | FileFormat::Odp => open_document::parse(&bytes, limits, builder),
         FileFormat::Epub => epub::parse(&bytes, limits, builder),

@@ -2,7 +2,7 @@
 
 use crate::{
     builder::DocumentBuilder, document::BlockContent, document_info::DocumentInfo,
-    error::ParseError, format::FileFormat, open_document,
+    error::ParseError, format::FileFormat, limits::Limits, open_document,
 };
 use calamine::{
     Data, DataType as _, ExcelDateTime, Ods, Reader, SheetType, Xls, Xlsb, Xlsx,
@@ -21,15 +21,16 @@ const EMPTY_CELL_BYTES: usize = 24;
 pub(crate) fn parse(
     bytes: &[u8],
     format: FileFormat,
+    limits: &Limits,
     builder: &mut DocumentBuilder,
 ) -> Result<DocumentInfo, ParseError> {
     match format {
         FileFormat::Xls => parse_ranges::<Xls<_>>(bytes, builder),
         FileFormat::Xlsb => parse_ranges::<Xlsb<_>>(bytes, builder),
-        FileFormat::Ods => match open_document::pack_flat(bytes)? {
-            Some(package) => parse_ranges::<Ods<_>>(&package, builder),
-            None => parse_ranges::<Ods<_>>(bytes, builder),
-        },
+        FileFormat::Ods => {
+            let package = open_document::repack_workbook(bytes, limits)?;
+            parse_ranges::<Ods<_>>(package.as_deref().unwrap_or(bytes), builder)
+        }
         _ => parse_xlsx(bytes, builder),
     }?;
     Ok(DocumentInfo::with_title(None))

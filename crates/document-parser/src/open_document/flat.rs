@@ -10,8 +10,6 @@ use crate::{
     limits::Limits,
     xml::{self, XmlEvent},
 };
-use std::io::{Cursor, Write as _};
-use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 /// Returns the format that the outermost element of such a file declares.
 pub(crate) fn flat_format(text: &str) -> Option<FileFormat> {
@@ -78,28 +76,4 @@ fn read_sections(
         }
         if depth < 2 { Ok(()) } else { handle(&section, event) }
     })
-}
-
-/// Returns the package that holds the content of a flat spreadsheet, for readers that know packages
-/// alone; `None` if the file is a package already.
-pub(crate) fn pack_flat(bytes: &[u8]) -> Result<Option<Vec<u8>>, ParseError> {
-    if !is_flat(bytes) {
-        return Ok(None);
-    }
-    // The reader of packages takes what it finds before a broken end for the whole.
-    xml::read_file(bytes, |_| Ok(()))?;
-    let damaged = |_| ParseError::Damaged("its workbook is incomplete".to_owned());
-    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-    let mut package = ZipWriter::new(Cursor::new(Vec::with_capacity(bytes.len() + 1024)));
-    let media_type = b"application/vnd.oasis.opendocument.spreadsheet";
-    let manifest = b"<manifest/>";
-    for (part, content) in [
-        ("mimetype", media_type.as_slice()),
-        ("META-INF/manifest.xml", manifest),
-        ("content.xml", bytes),
-    ] {
-        package.start_file(part, stored).map_err(damaged)?;
-        package.write_all(content).map_err(|error| damaged(error.into()))?;
-    }
-    Ok(Some(package.finish().map_err(damaged)?.into_inner()))
 }

@@ -80,6 +80,30 @@ async fn flat_files_are_read_as_their_packages_are() {
 }
 
 #[tokio::test]
+async fn spreadsheets_are_read_that_are_indented_between_their_cells() {
+    let sheets = r#"<office:spreadsheet>
+      <table:table table:name="Costs">
+       <table:table-row>
+        <table:table-cell office:value-type="string">
+         <text:p>Item</text:p>
+        </table:table-cell>
+        <table:table-cell office:value-type="string"><text:p>Price of one</text:p></table:table-cell>
+       </table:table-row>
+       <table:table-row>
+        <table:table-cell office:value-type="string"><text:p>Pen</text:p></table:table-cell>
+        <table:table-cell office:value-type="float" office:value="2.5" table:formula="of:=IF(1&gt;0;2.5;0)"/>
+       </table:table-row>
+      </table:table>
+     </office:spreadsheet>"#;
+    let text = "# Costs\n\n| Item | Price of one |\n| --- | --- |\n| Pen | 2.5 |\n";
+    assert_eq!(markdown_of(&write_flat("spreadsheet", sheets), "a.fods").await, text);
+    let manifest: (&str, &[u8]) = ("META-INF/manifest.xml", b"<manifest/>");
+    let package =
+        write_odf("spreadsheet", &format!("<office:body>{sheets}</office:body>"), &[manifest]);
+    assert_eq!(markdown_of(&package, "a.ods").await, text);
+}
+
+#[tokio::test]
 async fn a_text_with_a_password_is_an_error() {
     let manifest = b"<m><manifest:encryption-data/></m>";
     let file = write_odf("text", "", &[("META-INF/manifest.xml", manifest)]);
