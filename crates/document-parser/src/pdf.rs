@@ -4,6 +4,7 @@ mod bidi;
 mod blocks;
 mod bookmarks;
 mod columns;
+mod form;
 mod glyph;
 mod headers_footers;
 mod line;

@@ -1,7 +1,7 @@
 //! Interprets the drawing operators of a page, and collects its glyphs.
 
 use super::{
-    bidi, decode_string,
+    bidi, decode_string, form,
     glyph::{DrawnGlyphs, Glyph, GlyphLooks, GlyphPosition},
     run::Run,
 };
@@ -56,7 +56,8 @@ pub(super) fn interpret<'a>(
         marked_content: Vec::new(),
     };
     interpret_page(page, &mut context, &mut collector);
-    let runs = collector.take_visible_runs();
+    let mut runs = collector.take_visible_runs();
+    runs.extend(form::read_undrawn_values(page, transform, &runs));
     let letters =
         runs.iter().flat_map(|run| run.text.chars()).filter(|char| char.is_alphanumeric()).count();
     PageText { runs, counts: PageCounts { letters, ..collector.counts } }

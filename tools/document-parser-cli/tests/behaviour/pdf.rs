@@ -190,6 +190,32 @@ async fn invisible_text_is_not_read() {
 }
 
 #[tokio::test]
+async fn values_of_a_form_are_read_where_the_viewer_is_to_draw_them() {
+    let content = lines(60, 700, &["First name", "City"]) + &line("F", 10, 300, 700, "Visits");
+    let mut form = PdfWriter::with_pages(&[content]);
+    let field = |rect: &str, rest: &str| {
+        format!("<< /Type /Annot /Subtype /Widget /Rect [{rect}] {rest} >>")
+    };
+    let fields = [
+        field("150 696 280 710", "/FT /Tx /F 4 /V (Alice)"),
+        field("150 684 280 698", "/Parent 900 0 R"),
+        field("350 696 480 710", "/FT /Ch /V [(Monday) (Friday)]"),
+        field("350 684 480 698", "/FT /Tx /F 2 /V (hidden)"),
+        field("350 670 480 682", "/FT /Tx /Ff 8192 /V (secret)"),
+        field("60 696 120 712", "/FT /Tx /V (drawn already)"),
+    ];
+    form.replace(900, "<< /FT /Tx /V <FEFF004B00F6006C006E> >>");
+    form.replace(5, &format!("<< /Type /Page /Parent 2 0 R /Contents 6 0 R /Resources << /Font << /F 3 0 R /B 4 0 R >> >> /Annots [{}] >>", fields.concat()));
+    let text = markdown_of(&form.bytes(), "form.pdf").await;
+    for value in ["First name Alice", "City Köln", "Visits Monday, Friday"] {
+        assert!(text.replace(" | ", " ").contains(value), "{value}: {text}");
+    }
+    for value in ["hidden", "secret", "drawn"] {
+        assert!(!text.contains(value), "{value}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_with_a_password_is_an_error() {
     let mut pdf = PdfWriter::with_pages(&[line("F", 10, 60, 700, "secret")]);
     let mark = "00112233445566778899aabbccddeeff".repeat(2);
