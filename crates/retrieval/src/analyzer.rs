@@ -2,7 +2,7 @@
 
 use crate::language::{Language, truncate_for_detection};
 use rust_stemmers::Stemmer;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -32,43 +32,42 @@ impl Analyzer {
     /// the language is detected, a term that says which one follows.
     pub fn terms(&self, text: &str) -> Vec<String> {
         if self.language != Language::Auto {
-            return self.rules(self.language).terms(text, None);
+            return self.rules(self.language).terms(text);
         }
         let language = self.text_language(text);
-        let mut terms = self.rules(language).terms(text, None);
+        let mut terms = self.rules(language).terms(text);
         if !terms.is_empty() {
             terms.push(language_term(language));
         }
         terms
     }
 
-    /// Returns the terms by which a question finds chunks in these languages. A stop word of the
-    /// question's own language is no term in any of them.
-    pub fn query_terms(&self, text: &str, languages: &[Language]) -> Vec<String> {
+    /// Returns the terms of a text in a language, in the order of its words, each as often as it
+    /// occurs.
+    pub(crate) fn terms_in(&self, text: &str, language: Language) -> Vec<String> {
+        self.rules(language).terms(text)
+    }
+
+    /// Returns the terms by which a question finds chunks in these languages: for each word one in
+    /// each language, without repetition, or none for a stop word. A stop word of the question's
+    /// own language is none in any of them.
+    pub(crate) fn query_terms(&self, text: &str, languages: &[Language]) -> Vec<QueryTerm> {
         let own = match (self.language, languages) {
             (Language::Auto, _) => self.question_language(text, languages),
             (_, [_]) => None,
             _ => Language::detect_among(text, languages),
         };
         let own = own.map(|language| self.rules(language));
-        let mut all: Vec<String> = Vec::new();
-        for language in languages {
-            let terms = self.rules(*language).terms(text, own.as_deref());
-            let mut seen: HashMap<&str, usize> = HashMap::new();
-            for term in &all {
-                *seen.entry(term).or_default() += 1;
-            }
-            // A term counts as often as in the language in which it is most frequent.
-            let mut added = Vec::new();
-            for term in &terms {
-                match seen.get_mut(term.as_str()) {
-                    Some(count) if *count > 0 => *count -= 1,
-                    _ => added.push(term.clone()),
-                }
-            }
-            all.extend(added);
-        }
-        all
+        let rules: Vec<Arc<LanguageRules>> =
+            languages.iter().map(|language| self.rules(*language)).collect();
+        let terms_of = |part: WordPart| {
+            let terms = rules.iter().filter_map(|rules| {
+                let stop_words = &own.as_ref().unwrap_or(rules).stop_words;
+                rules.term(&part, stop_words)
+            });
+            terms.collect::<BTreeSet<String>>()
+        };
+        split_parts(text).into_iter().map(terms_of).collect()
     }
 
     /// Returns the language of a chunk. Program code looks like one language or another by its
@@ -109,6 +108,9 @@ impl Analyzer {
     }
 }
 
+/// The terms of a word of a question, one in each language of the chunks.
+pub(crate) type QueryTerm = BTreeSet<String>;
+
 /// Returns the term of all chunks that were found to be in a language. No text has it, because a
 /// control character is part of no word.
 pub(crate) fn language_term(language: Language) -> String {
@@ -136,43 +138,54 @@ impl LanguageRules {
         words.iter().filter(|word| self.stop_words.contains(*word)).count()
     }
 
-    /// Returns the terms of a text without stop words: its own, or those of `stop`.
-    fn terms(&self, text: &str, stop: Option<&Self>) -> Vec<String> {
-        let stop_words = &stop.unwrap_or(self).stop_words;
-        let text: String = text.nfkc().collect();
-        let mut terms = Vec::new();
-        for word in split_words(&text) {
-            self.push_word_terms(word, stop_words, &mut terms);
-        }
-        terms
+    /// Returns the terms of a text without stop words.
+    fn terms(&self, text: &str) -> Vec<String> {
+        split_parts(text).iter().filter_map(|part| self.term(part, &self.stop_words)).collect()
     }
 
-    fn push_word_terms(&self, word: &str, stop_words: &HashSet<String>, terms: &mut Vec<String>) {
+    /// Returns the term of a part; `None` for a stop word.
+    fn term(&self, part: &WordPart, stop_words: &HashSet<String>) -> Option<String> {
+        match part {
+            WordPart::Pair(pair) => Some(pair.clone()),
+            WordPart::Word(word) if stop_words.contains(word) => None,
+            WordPart::Word(word) => Some(match &self.stemmer {
+                Some(stemmer) => stemmer.stem(word).into_owned(),
+                None => word.clone(),
+            }),
+        }
+    }
+}
+
+/// What a term is made of.
+enum WordPart {
+    /// A word, or a part of an identifier, in lower case.
+    Word(String),
+    /// A pair of characters of a script without spaces.
+    Pair(String),
+}
+
+/// Splits a text into words, parts of identifiers, and pairs of characters.
+fn split_parts(text: &str) -> Vec<WordPart> {
+    let text: String = text.nfkc().collect();
+    let mut parts = Vec::new();
+    for word in split_words(&text) {
         if word.chars().any(is_unspaced) {
-            terms.extend(bigrams(word));
-            return;
+            parts.extend(bigrams(word).into_iter().map(WordPart::Pair));
+            continue;
         }
-        let parts = split_identifier(word);
-        if parts.len() > 1 {
+        let of_identifier = split_identifier(word);
+        if of_identifier.len() > 1 {
             // A part of one letter carries no meaning; a word of one letter may ("vitamin C").
-            parts
-                .into_iter()
-                .filter(|part| part.chars().nth(1).is_some())
-                .for_each(|part| self.push_stem(part, stop_words, terms));
+            let long = of_identifier.into_iter().filter(|part| part.chars().nth(1).is_some());
+            parts.extend(long.map(lowercase_part));
         }
-        self.push_stem(word, stop_words, terms);
+        parts.push(lowercase_part(word));
     }
+    parts
+}
 
-    fn push_stem(&self, word: &str, stop_words: &HashSet<String>, terms: &mut Vec<String>) {
-        let word: String = word.to_lowercase().chars().take(MAX_TERM_CHARS).collect();
-        if stop_words.contains(&word) {
-            return;
-        }
-        terms.push(match &self.stemmer {
-            Some(stemmer) => stemmer.stem(&word).into_owned(),
-            None => word,
-        });
-    }
+fn lowercase_part(word: &str) -> WordPart {
+    WordPart::Word(word.to_lowercase().chars().take(MAX_TERM_CHARS).collect())
 }
 
 /// The terms of a text, each as often as it occurs, in one allocation: a large document has
@@ -290,23 +303,30 @@ mod tests {
         assert!(terms.contains(&"haus".to_owned()), "{terms:?}");
         assert_eq!(terms.last(), Some(&language_term(Language::German)));
         let languages = [Language::English, Language::German];
-        let terms = analyzer.query_terms("Wem gehören die Häuser?", &languages);
-        assert_eq!(terms, ["wem", "gehören", "häuser", "gehor", "haus"]);
-        assert_eq!(analyzer.query_terms("the houses, the house", &languages), ["hous", "hous"]);
+        let terms = |question, languages: &[Language]| -> Vec<String> {
+            let terms = analyzer.query_terms(question, languages);
+            terms.into_iter().map(|term| Vec::from_iter(term).join("|")).collect()
+        };
+        assert_eq!(
+            terms("Wem gehören die Häuser?", &languages),
+            ["wem", "gehor|gehören", "", "haus|häuser"]
+        );
+        assert_eq!(terms("the houses, the house", &languages), ["", "hous", "", "hous"]);
+        assert_eq!(
+            terms("Wie war das mit der Steuer?", &[Language::English]),
+            ["", "", "", "", "", "steuer"]
+        );
+        assert_eq!(terms("how to tax", &[Language::German]), ["", "", "tax"]);
     }
 
     #[test]
-    fn stop_words_tell_the_language_of_a_question_even_if_no_chunk_is_in_it() {
+    fn stop_words_tell_the_language_of_a_question() {
         let analyzer = Analyzer::new(Language::Auto);
         let all: Vec<Language> = Language::all_detected().collect();
         for question in ["How can you create test cases?", "What is in the tool for an evaluation?"]
         {
             assert_eq!(analyzer.question_language(question, &all), Some(Language::English));
         }
-        let terms = analyzer.query_terms("Wie war das mit der Steuer?", &[Language::English]);
-        assert_eq!(terms, ["steuer"]);
-        let terms = analyzer.query_terms("how to tax", &[Language::German]);
-        assert_eq!(terms, ["tax"]);
     }
 
     #[test]

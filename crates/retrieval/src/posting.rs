@@ -5,6 +5,7 @@
 //! counts in, a list that the viewer may not see. Each row holds the entries of one block of chunk
 //! ids.
 
+use crate::analyzer::QueryTerm;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The number of chunk ids that one row covers.
@@ -150,23 +151,32 @@ const B: f32 = 0.75;
 #[derive(Default)]
 pub(crate) struct PostingLists {
     visible: CorpusStats,
-    /// For each term: its count in the query, and its posting rows.
-    terms: BTreeMap<String, (u16, PostingBlocks)>,
+    /// The words of the query as their terms, and the number of times that each occurs.
+    words: BTreeMap<QueryTerm, u16>,
+    /// The posting rows of each term.
+    terms: BTreeMap<String, PostingBlocks>,
 }
 
 /// Blocks with their entries.
 type PostingBlocks = Vec<(i64, Vec<u8>)>;
 
 impl PostingLists {
-    /// Creates empty lists for these terms. If collections of several languages are searched, the
-    /// greatest count of a term holds.
-    pub(crate) fn new<'a>(queries: impl Iterator<Item = &'a [String]>) -> Self {
-        let mut lists = Self::default();
+    /// Creates empty lists for the words of a query, as each collection reads them: a word has the
+    /// terms of all.
+    pub(crate) fn new<'a>(queries: impl Iterator<Item = &'a [QueryTerm]>) -> Self {
+        let mut words: Vec<QueryTerm> = Vec::new();
         for query in queries {
-            for (term, times) in count_terms(query.iter().map(String::as_str)).0 {
-                let (most, _) = lists.terms.entry(term.to_owned()).or_default();
-                *most = times.max(*most);
-            }
+            words.resize(words.len().max(query.len()), QueryTerm::new());
+            words
+                .iter_mut()
+                .zip(query)
+                .for_each(|(word, terms)| word.extend(terms.iter().cloned()));
+        }
+        let mut lists = Self::default();
+        for word in words.into_iter().filter(|word| !word.is_empty()) {
+            lists.terms.extend(word.iter().map(|term| (term.clone(), Vec::new())));
+            let times = lists.words.entry(word).or_default();
+            *times = times.saturating_add(1);
         }
         lists
     }
@@ -178,17 +188,48 @@ impl PostingLists {
     }
 
     pub(crate) fn push_block(&mut self, term: &str, block: i64, entries: Vec<u8>) {
-        if let Some((_, rows)) = self.terms.get_mut(term) {
+        if let Some(rows) = self.terms.get_mut(term) {
             rows.push((block, entries));
         }
     }
 
-    /// Computes the scores; the terms are added in a fixed order, so the sums are reproducible.
+    /// Computes the scores; the words are added in a fixed order, so the sums are reproducible.
     pub(crate) fn score(&self) -> Bm25Scores {
         let mut scores = Bm25Scores::new(self.visible);
-        self.terms.values().for_each(|(times, rows)| scores.add_term(*times, rows));
+        for (word, times) in &self.words {
+            let rows = word.iter().filter_map(|term| self.terms.get(term));
+            let rows: Vec<&PostingBlocks> = rows.filter(|rows| !rows.is_empty()).collect();
+            match rows.as_slice() {
+                [rows] => scores.add_word(*times, rows),
+                rows => scores.add_word(*times, &merge_lists(rows)),
+            }
+        }
         scores
     }
+}
+
+/// Merges the lists of terms that are one word in several languages: it is as frequent in a chunk
+/// as they are together. Scored apart, a rare form would count more than the common one, just
+/// because few chunks are in its language.
+fn merge_lists(lists: &[&PostingBlocks]) -> PostingBlocks {
+    // The entries of a block, by the chunk's offset.
+    let mut blocks: BTreeMap<i64, BTreeMap<u16, [u8; ENTRY_BYTES]>> = BTreeMap::new();
+    for (block, entries) in lists.iter().copied().flatten() {
+        let merged = blocks.entry(*block).or_default();
+        for entry in entries.as_chunks::<ENTRY_BYTES>().0 {
+            let offset = decode_entry(entry).offset;
+            merged.entry(offset).and_modify(|other| add_counts(other, entry)).or_insert(*entry);
+        }
+    }
+    let entries = |merged: BTreeMap<_, [u8; ENTRY_BYTES]>| merged.into_values().flatten().collect();
+    blocks.into_iter().map(|(block, merged)| (block, entries(merged))).collect()
+}
+
+/// Adds the count of another entry of the same chunk.
+fn add_counts(entry: &mut [u8; ENTRY_BYTES], other: &[u8; ENTRY_BYTES]) {
+    let count = |[_, _, low, high, ..]: &[u8; ENTRY_BYTES]| u16::from_le_bytes([*low, *high]);
+    let sum = count(entry).saturating_add(count(other)).to_le_bytes();
+    [entry[2], entry[3]] = sum;
 }
 
 /// The BM25 scores of the chunks for one query.
@@ -210,9 +251,9 @@ impl Bm25Scores {
         }
     }
 
-    /// Adds the scores of a term that occurs `times` in the query.
+    /// Adds the scores of a word that occurs `times` in the query.
     #[expect(clippy::cast_precision_loss, reason = "counts")]
-    fn add_term(&mut self, times: u16, rows: &[(i64, Vec<u8>)]) {
+    fn add_word(&mut self, times: u16, rows: &[(i64, Vec<u8>)]) {
         let matching =
             (rows.iter().map(|(_, entries)| entries.len()).sum::<usize>() / ENTRY_BYTES) as f32;
         let idf = (1.0 + (self.chunks - matching + 0.5) / (matching + 0.5)).ln();

@@ -1,6 +1,6 @@
 //! Searches collections of the index.
 
-use crate::analyzer::{Analyzer, language_term};
+use crate::analyzer::{Analyzer, QueryTerm, language_term};
 use crate::audience::Viewer;
 use crate::chunk::searchable_text;
 use crate::collection::Collection;
@@ -175,7 +175,7 @@ impl Index {
             };
             query_readers.iter().map(terms).collect()
         });
-        let collection_terms: Vec<(i64, Vec<String>)> =
+        let collection_terms: Vec<(i64, Vec<QueryTerm>)> =
             analysed.await.map_err(IndexError::storage)?;
         let request = SearchRequest {
             viewer: query.viewer.clone(),
@@ -222,7 +222,7 @@ struct CollectionReader {
 }
 
 impl CollectionReader {
-    fn query_terms(&self, query: &str) -> Vec<String> {
+    fn query_terms(&self, query: &str) -> Vec<QueryTerm> {
         first_terms(self.analyzer.query_terms(query, &self.languages))
     }
 
@@ -259,11 +259,17 @@ fn truncate_query(text: &str) -> String {
     text.chars().take(MAX_QUERY_CHARS).collect()
 }
 
-/// Returns the terms of a query up to [`MAX_QUERY_TERMS`] distinct ones.
-fn first_terms(terms: Vec<String>) -> Vec<String> {
-    let mut seen = HashSet::new();
-    let is_early = |term: &String| {
-        seen.contains(term) || (seen.len() < MAX_QUERY_TERMS && seen.insert(term.clone()))
+/// Returns the terms of a query without the words after the first [`MAX_QUERY_TERMS`] distinct
+/// terms, unless they occur among these.
+fn first_terms(terms: Vec<QueryTerm>) -> Vec<QueryTerm> {
+    let mut seen: HashSet<String> = HashSet::new();
+    let is_early = |term: &QueryTerm| {
+        let is_early = term.iter().all(|term| seen.contains(term))
+            || seen.len() + term.len() <= MAX_QUERY_TERMS;
+        if is_early {
+            seen.extend(term.iter().cloned());
+        }
+        is_early
     };
     terms.into_iter().filter(is_early).collect()
 }
@@ -331,7 +337,7 @@ impl QueryWords {
         for word in query.split_whitespace() {
             let word = word.trim_matches(|char: char| !char.is_alphanumeric());
             if words.len() < MAX_QUERY_TERMS && seen.insert(word) {
-                words.push((word.to_owned(), analyzer.query_terms(word, &[language])));
+                words.push((word.to_owned(), analyzer.terms_in(word, language)));
             }
         }
         Self { analyzer, language, words }
@@ -344,7 +350,7 @@ impl QueryWords {
 
     /// Returns the words whose terms occur in the text.
     fn find_in(&self, text: &str) -> Vec<String> {
-        let terms = self.analyzer.query_terms(text, &[self.language]);
+        let terms = self.analyzer.terms_in(text, self.language);
         let text_terms: HashSet<String> = terms.into_iter().collect();
         let matching = self
             .words

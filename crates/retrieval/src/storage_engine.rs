@@ -1,6 +1,6 @@
 //! The interface between the search and the database that stores the index.
 
-use crate::analyzer::TermList;
+use crate::analyzer::{QueryTerm, TermList};
 use crate::audience::Viewer;
 use crate::collection::{Collection, CollectionSettings, EmbeddingModel};
 use crate::document::{Document, IndexedDocument};
@@ -195,7 +195,7 @@ pub(crate) struct UnembeddedChunk {
 pub(crate) struct SearchRequest {
     pub(crate) viewer: Viewer,
     /// The collections, with the query's terms in the language of each.
-    pub(crate) collections: Vec<(i64, Vec<String>)>,
+    pub(crate) collections: Vec<(i64, Vec<QueryTerm>)>,
     /// The query's model and vector; only collections of that model are searched by it.
     pub(crate) vector: Option<(String, Vector)>,
     /// The number of candidates from each of keyword and vector search.

@@ -70,7 +70,8 @@ async fn score_keywords(
         PostingLists::new(request.collections.iter().map(|(_, terms)| terms.as_slice()));
     for (collection, terms) in &request.collections {
         lists.add_visible(corpus_stats(transaction, *collection, Some(audiences)).await?);
-        let terms: Vec<&String> = terms.iter().collect::<BTreeSet<_>>().into_iter().collect();
+        let terms: Vec<&String> =
+            terms.iter().flatten().collect::<BTreeSet<_>>().into_iter().collect();
         let sql = "SELECT term, block, entries FROM posting WHERE collection = $1 AND term = ANY ($2) AND audience = ANY ($3)";
         let parameters: [Parameter<'_>; 3] =
             [(collection, Type::INT8), (&terms, Type::TEXT_ARRAY), (&audiences, Type::INT8_ARRAY)];

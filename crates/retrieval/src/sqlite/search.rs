@@ -92,7 +92,7 @@ fn score_keywords(
         "SELECT block, entries FROM posting WHERE collection = ? AND term = ? AND audience = ?",
     )?;
     for (collection, terms) in &request.collections {
-        let terms: BTreeSet<&String> = terms.iter().collect();
+        let terms: BTreeSet<&String> = terms.iter().flatten().collect();
         for audience in audiences {
             let stats = stats_query
                 .query_row((collection, audience), |row| {

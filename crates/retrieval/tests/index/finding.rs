@@ -16,6 +16,7 @@ on_every_engine!(
     of_a_title_without_end_the_beginning_is_kept,
     each_collection_is_searched_in_its_own_language,
     each_text_is_searched_in_its_own_language,
+    a_common_word_is_common_in_every_language,
     collections_are_searched_together,
     either_leg_can_be_asked_alone,
     ranks_can_be_fused_instead_of_scores,
@@ -189,6 +190,27 @@ async fn each_text_is_searched_in_its_own_language(index: Index) {
     index.remove_documents("docs", vec!["de".to_owned()]).await.unwrap();
     assert_eq!(index.find_inconsistencies().await.unwrap(), Vec::<String>::new());
     assert_eq!(document_ids(&search(&index, "docs", "Haus", None).await), Vec::<&str>::new());
+}
+
+async fn a_common_word_is_common_in_every_language(index: Index) {
+    let common = "The settings of the server are in a file, and they are read when it starts.";
+    let mut documents: Vec<Document> =
+        (0..20).map(|number| document(&number.to_string(), common)).collect();
+    let rare = "The toasters are in the kitchen, and nobody of the office has used them.";
+    let spanish = "El archivo settings está en la carpeta de la oficina, y no lo toca nadie.";
+    documents.extend([document("rare", rare), document("es", spanish)]);
+    let settings = CollectionSettings { language: Language::Auto, ..CollectionSettings::default() };
+    index.create_collection("docs", settings).await.unwrap();
+    index.put_documents("docs", documents, None).await.unwrap();
+    let query = SearchQuery {
+        limit: 30,
+        ..SearchQuery::new("the settings of the toaster", Viewer::Anonymous)
+    };
+    let answer = index.search(&["docs"], &query, None).await.unwrap();
+    let score = |id: &str| answer.hits.iter().find(|hit| hit.document == id).unwrap().scores.bm25;
+    // No English chunk has the word as Spanish chunks have it, which does not make it rare.
+    assert!(score("es") < 0.2 * score("rare"), "{} {}", score("es"), score("rare"));
+    assert!(score("0") > 0.0);
 }
 
 async fn collections_are_searched_together(index: Index) {
