@@ -62,29 +62,34 @@ impl Rag {
         user: Option<&User>,
         host: &Host,
     ) -> Result<FoundSources> {
-        let query = match &self.valves.rewrite_model {
+        let queries = match &self.valves.rewrite_model {
             Some(model) if question.is_follow_up() => question.rewrite(messages, model, host).await,
-            _ => question.search_text(),
+            _ => question.search_texts(),
         };
-        self.search_for(&query, user, host).await
+        self.search_for(&queries, user, host).await
     }
 
+    /// Searches by each of these texts, and takes the best of each in turn.
     async fn search_for(
         &self,
-        query: &str,
+        queries: &[String],
         user: Option<&User>,
         host: &Host,
     ) -> Result<FoundSources> {
         let viewer = searcher::to_viewer(Reader::from_user(user));
         let collections = self.scope.visible_to(user);
-        let request = SearchRequest {
-            valves: &self.valves,
-            collections: &collections,
-            query,
-            viewer: &viewer,
-            top_k: self.valves.top_k,
-        };
-        let results = self.searcher.search(request, host).await?;
+        let mut found = Vec::new();
+        for query in queries {
+            let request = SearchRequest {
+                valves: &self.valves,
+                collections: &collections,
+                query,
+                viewer: &viewer,
+                top_k: self.valves.top_k,
+            };
+            found.push(self.searcher.search(request, host).await?);
+        }
+        let results = searcher::interleave(found, self.valves.top_k);
         let chunks: Vec<_> = results.hits.iter().map(|hit| hit.chunk).collect();
         for note in results.words_only.iter().chain(&results.not_reranked) {
             tracing::warn!("A search went without a model that it should have had.");

@@ -55,27 +55,36 @@ impl Question {
         !self.previous.is_empty()
     }
 
-    /// Returns the text to search by: a follow-up such as "and in winter?" is searched together
-    /// with the questions before it.
-    pub(crate) fn search_text(&self) -> String {
+    /// Returns the texts to search by: the question, and with it those before it, because a
+    /// follow-up such as "and in winter?" cannot be found without them. A question on another
+    /// subject is found by itself.
+    pub(crate) fn search_texts(&self) -> Vec<String> {
         let text = truncate_query(&self.text);
+        if !self.is_follow_up() {
+            return vec![text];
+        }
         let skipped = self.previous.len().saturating_sub(PREVIOUS_TURNS);
         let previous = self.previous.iter().skip(skipped);
         let previous = previous.map(|turn| turn.chars().take(MAX_PREVIOUS_CHARS).collect());
-        let turns: Vec<String> = previous.chain([text]).collect();
-        truncate_query(&turns.join("\n"))
+        let turns: Vec<String> = previous.chain([text.clone()]).collect();
+        vec![text, truncate_query(&turns.join("\n"))]
     }
 
-    /// Lets a model rewrite the question so that it stands alone. If the model fails, this is the
-    /// [search text](Self::search_text).
-    pub(crate) async fn rewrite(&self, messages: &[Message], model: &str, host: &Host) -> String {
+    /// Lets a model rewrite the question so that it stands alone. If the model fails, these are the
+    /// [search texts](Self::search_texts).
+    pub(crate) async fn rewrite(
+        &self,
+        messages: &[Message],
+        model: &str,
+        host: &Host,
+    ) -> Vec<String> {
         let prompt = Message::new(Role::User, self.rewrite_prompt(messages));
         let body = Body::new(model, vec![prompt]);
         let body = Body { max_tokens: Some(300), temperature: Some(0.0), ..body };
         let written = timeout(REWRITE_TIMEOUT, async { host.pipe(body).await?.fold().await }).await;
         match written {
             Ok(Ok(answer)) if !answer.content.trim().is_empty() => {
-                return truncate_query(answer.content.trim());
+                return vec![truncate_query(answer.content.trim())];
             }
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
@@ -86,7 +95,7 @@ impl Question {
             }
             Err(_) => tracing::warn!(model, "A follow-up question was not rewritten in time."),
         }
-        self.search_text()
+        self.search_texts()
     }
 
     fn rewrite_prompt(&self, messages: &[Message]) -> String {
@@ -175,16 +184,17 @@ mod tests {
     }
 
     #[test]
-    fn a_follow_up_is_searched_with_the_last_two_questions_before_it() {
+    fn a_follow_up_is_searched_by_itself_and_with_the_last_two_questions_before_it() {
         let messages = [user("one"), user("two"), user(&"x".repeat(999)), user("and in winter?")];
         let question = Question::from_messages(&messages).unwrap();
         let earlier = "x".repeat(MAX_PREVIOUS_CHARS);
-        assert_eq!(question.search_text(), format!("two\n{earlier}\nand in winter?"));
+        let together = format!("two\n{earlier}\nand in winter?");
+        assert_eq!(question.search_texts(), ["and in winter?", &together]);
         let messages_with_thanks = [user("one"), user("Thanks!"), user("Hi there"), user("two")];
         let question = Question::from_messages(&messages_with_thanks).unwrap();
-        assert_eq!(question.search_text(), "one\ntwo");
+        assert_eq!(question.search_texts(), ["two", "one\ntwo"]);
         let alone = Question::from_messages(&messages[..1]).unwrap();
-        assert_eq!(alone.search_text(), "one");
+        assert_eq!(alone.search_texts(), ["one"]);
     }
 
     #[test]

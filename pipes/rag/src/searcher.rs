@@ -12,7 +12,7 @@ use retrieval::{
     Collection, Embedder, Fusion, IndexError, SearchHit, SearchMode, SearchQuery, SearchResults,
     Viewer,
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 /// The maximum number of hits that are reranked. Rerankers do worse with more
 /// (<https://arxiv.org/abs/2411.11767>).
@@ -140,11 +140,35 @@ fn is_above_minimum(hit: &SearchHit, minimum: f32) -> bool {
     minimum <= 0.0 || score.is_none_or(|score| score >= minimum)
 }
 
-/// Returns true unless the cosine says that a hit is unrelated to the question. A hit with most of
+/// Returns true unless the cosine says that a hit is unrelated to the question. A hit with enough of
 /// the question's words stays: an embedding model knows little about names and numbers.
 fn is_related(hit: &SearchHit, floor: Option<f32>, query_words: usize) -> bool {
     let is_far = hit.scores.cosine.zip(floor).is_some_and(|(cosine, floor)| cosine < floor);
-    !is_far || hit.scores.rerank.is_some() || hit.matched_words.len() * 2 > query_words
+    !is_far || hit.scores.rerank.is_some() || has_enough_words(hit.matched_words.len(), query_words)
+}
+
+/// Returns true for most of the question's words, and for half of them if these are two or more.
+fn has_enough_words(matched: usize, query_words: usize) -> bool {
+    matched * 2 > query_words || (matched > 1 && matched * 2 == query_words)
+}
+
+/// Merges the results of several queries: takes the best hit of each in turn, then the next ones.
+pub(crate) fn interleave(found: Vec<SearchResults>, limit: usize) -> SearchResults {
+    let mut merged = SearchResults::default();
+    let mut rankings = Vec::new();
+    for results in found {
+        merged.words_only = merged.words_only.or(results.words_only);
+        merged.not_reranked = merged.not_reranked.or(results.not_reranked);
+        merged.query_words = merged.query_words.max(results.query_words);
+        rankings.push(results.hits.into_iter());
+    }
+    let mut seen = HashSet::new();
+    while merged.hits.len() < limit && rankings.iter().any(|ranking| ranking.len() > 0) {
+        let hits = rankings.iter_mut().filter_map(Iterator::next);
+        merged.hits.extend(hits.filter(|hit| seen.insert(hit.chunk)));
+    }
+    merged.hits.truncate(limit);
+    merged
 }
 
 /// Converts a reader of the library to a viewer of the index.
@@ -171,5 +195,19 @@ pub(crate) fn to_pipe_error(error: IndexError) -> PipeError {
         IndexError::Embedding(error) => PipeError::Upstream(error.to_string()),
         IndexError::Timeout(_) => PipeError::Timeout(error.to_string()),
         IndexError::Storage(_) => unavailable_error(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hit_is_kept_for_half_of_the_words_if_these_are_several() {
+        for (matched, words, is_kept) in
+            [(0, 0, false), (1, 1, true), (1, 2, false), (2, 3, true), (2, 4, true), (2, 5, false)]
+        {
+            assert_eq!(has_enough_words(matched, words), is_kept, "{matched} of {words}");
+        }
     }
 }

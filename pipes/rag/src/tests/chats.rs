@@ -258,6 +258,21 @@ async fn a_follow_up_is_searched_with_the_questions_before_it() {
 }
 
 #[tokio::test]
+async fn a_question_on_another_subject_is_found_by_itself() {
+    let rig = rig_with(|valves| valves.top_k = 1).await;
+    rig.put_documents(vec![upload("leave.md", LEAVE), upload("parking.md", PARKING)]).await;
+    let messages = vec![
+        Message::new(Role::User, "Where is the garage, and where do bicycles stand?"),
+        Message::new(Role::Assistant, "Below the yard."),
+        Message::new(Role::User, "When is the garage open to bicycles?"),
+        Message::new(Role::Assistant, "Always."),
+        Message::new(Role::User, "How many weeks do parents get?"),
+    ];
+    let chunks = rig.answer_of(rig.call(messages)).await;
+    assert_eq!(events(&chunks, "source")[0]["source"]["name"], "Leave");
+}
+
+#[tokio::test]
 async fn a_greeting_gets_neither_sources_nor_instructions() {
     let rig = filled().await;
     let chunks = rig.answer_of(rig.asks("Hello there!")).await;
