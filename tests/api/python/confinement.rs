@@ -256,7 +256,7 @@ async fn a_file_gets_no_open_files_of_its_host() {
     let opened = "paths = [f'/proc/self/fd/{number}' for number in range(99)]; \
                   links = [os.readlink(path) for path in paths if os.path.lexists(path)]; "
         .to_owned();
-    assert_outcomes(&host, &[opened.clone()], true).await;
+    assert_outcomes(&host, std::slice::from_ref(&opened), true).await;
     let attempt = opened + &format!("assert any({name:?} in link for link in links)");
     assert_outcomes(&host, &[attempt], false).await;
 }
