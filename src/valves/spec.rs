@@ -134,8 +134,8 @@ impl ValvesSpec {
         json!({"title": "Valves", "type": "object", "properties": properties})
     }
 
-    /// Returns the values in order, with secrets masked, also those within texts and JSON, and empty
-    /// texts as `null` (the form cannot save an empty text).
+    /// Returns the values in order, with secrets masked, also those within texts and JSON, and
+    /// empty texts as `null` (the form cannot save an empty text).
     pub fn mask_values(&self, values: &Values) -> Values {
         let show = |property: &ValveProperty| {
             let value = values.get(&property.name).cloned().unwrap_or_default();
