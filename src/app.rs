@@ -55,8 +55,8 @@ pub struct App {
     prices_file: Option<PathBuf>,
     /// The data folder, if it is this host's alone.
     _directory_lock: Option<DirectoryLock>,
-    /// Turns valves that are turned on other replicas.
-    _following: Option<Task>,
+    /// The task that applies valves which other replicas have saved.
+    _replication_task: Option<Task>,
 }
 
 impl App {
@@ -105,7 +105,7 @@ impl App {
             hangup,
             prices_file: settings.prices_file.clone(),
             _directory_lock: directory_lock,
-            _following: replication_task,
+            _replication_task: replication_task,
         })
     }
 
@@ -153,7 +153,7 @@ impl App {
         let slots = state.registry.slots();
         let shutdowns = slots.iter().map(|slot| slot.shutdown());
         if tokio::time::timeout(Duration::from_secs(5), join_all(shutdowns)).await.is_err() {
-            tracing::warn!("A pipe did not say goodbye in time.");
+            tracing::warn!("A pipe did not shut down in time.");
         }
         state.usage_queue.flush(Duration::from_secs(2)).await;
         if !state.store.usage().flush(Duration::from_secs(5)).await {

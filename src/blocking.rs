@@ -108,7 +108,7 @@ impl Turn {
     /// Waits until the caller may use a thread. It waits for its own first: only then does it stand
     /// in the queue that all callers share.
     async fn wait_for(caller: CallerId) -> Self {
-        let threads = CallerThreads::of(caller);
+        let threads = CallerThreads::for_caller(caller);
         // The semaphores are never closed.
         let own = Arc::clone(&threads.permits).acquire_owned().await.ok();
         let thread = THREADS.acquire().await.ok();
@@ -124,7 +124,7 @@ struct CallerThreads {
 }
 
 impl CallerThreads {
-    fn of(caller: CallerId) -> Self {
+    fn for_caller(caller: CallerId) -> Self {
         let new = || Arc::new(Semaphore::new(max_threads().div_ceil(2)));
         let permits = Arc::clone(lock(&CALLERS).entry(caller).or_insert_with(new));
         Self { caller, permits }

@@ -59,10 +59,12 @@ pub async fn read_body<E>(
     let most = limit.bytes.min(budget.largest_share());
     let declared = declared.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
     if declared.is_some_and(|length| length > most) {
-        return Err(too_large(most));
+        return Err(too_large_error(most));
     }
     let share = budget.share(sender);
-    let received = receive(share, &mut payload, declared, BodyLimit { bytes: most, ..limit }).await;
+    let received =
+        receive_within_limits(share, &mut payload, declared, BodyLimit { bytes: most, ..limit })
+            .await;
     let is_slow = |error: &Error| error.status_code() == StatusCode::REQUEST_TIMEOUT;
     if received.as_ref().is_err_and(|error| !is_slow(error)) {
         discard(payload, limit.bytes).await;
@@ -70,7 +72,7 @@ pub async fn read_body<E>(
     received
 }
 
-async fn receive<E>(
+async fn receive_within_limits<E>(
     mut share: Share,
     payload: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
     declared: Option<usize>,
@@ -84,7 +86,7 @@ async fn receive<E>(
     while let Some(chunk) = deadline.wait_for(payload.next()).await? {
         let chunk = chunk.map_err(|_| Error::new(StatusCode::BAD_REQUEST, "the body broke off"))?;
         if bytes.len() + chunk.len() > most {
-            return Err(too_large(most));
+            return Err(too_large_error(most));
         }
         deadline.count(chunk.len());
         let pieces = match &mut structure {
@@ -161,7 +163,7 @@ impl BodyDeadline {
     }
 }
 
-fn too_large(limit: usize) -> Error {
+fn too_large_error(limit: usize) -> Error {
     let message = format!("the body may have {} KiB at most", limit >> 10);
     Error::new(StatusCode::PAYLOAD_TOO_LARGE, message)
 }

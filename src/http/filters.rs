@@ -37,7 +37,7 @@ pub async fn inlet(
 ) -> Result<HttpResponse, Error> {
     let slot = find_slot(&state, &id)?;
     let call = filter_call(&state, slot.id(), body);
-    let share = state.memory_budget.share(Sender::of(&request, &state));
+    let share = state.memory_budget.share(Sender::from_request(&request, &state));
     let is_long = blocking::is_long(body_size(&request));
     let filtered = blocking::run(share.caller(), is_long, Arc::clone(&slot).inlet(call)).await;
     let mut filtered = filtered.map_err(|error| Error::from(error).in_reason())?;
@@ -59,7 +59,7 @@ pub async fn outlet(
 ) -> Result<HttpResponse, Error> {
     let slot = find_slot(&state, &id)?;
     let call = filter_call(&state, slot.id(), body);
-    let share = state.memory_budget.share(Sender::of(&request, &state));
+    let share = state.memory_budget.share(Sender::from_request(&request, &state));
     let is_long = blocking::is_long(body_size(&request));
     let filtered = blocking::run(share.caller(), is_long, slot.outlet(call)).await;
     let filtered = filtered.map_err(|error| Error::from(error).in_reason())?;

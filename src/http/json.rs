@@ -71,7 +71,7 @@ impl<T: JsonBody> FromRequest for Json<T> {
             let state = request.app_data::<web::Data<State>>().ok_or_else(Error::panicked)?;
             let limit = BodyLimit { bytes: T::LIMIT, pieces: Some(T::PIECES) };
             let length = declared_length(request.headers());
-            let sender = Sender::of(&request, state);
+            let sender = Sender::from_request(&request, state);
             let caller = sender.caller;
             let body = read_body(&state.memory_budget, sender, payload, length, limit).await?;
             let Received { mut bytes, share } = body;
@@ -136,9 +136,9 @@ pub fn parse<T: JsonBody>(json: &mut [u8]) -> Result<T, Error> {
     let relaxed;
     let mut json: &[u8] = json;
     if let Err(violation) = shape::check(json, T::SHAPE) {
-        relaxed = shape::relax(json, T::SHAPE).ok_or_else(|| refusal::<T>(violation))?;
+        relaxed = shape::relax(json, T::SHAPE).ok_or_else(|| violation_error::<T>(violation))?;
         json = &relaxed;
-        shape::check(json, T::SHAPE).map_err(refusal::<T>)?;
+        shape::check(json, T::SHAPE).map_err(violation_error::<T>)?;
     }
     if let Ok(body) = serde_json::from_slice(json) {
         return Ok(body);
@@ -167,7 +167,7 @@ fn describe_error<T: JsonBody>(
     let path = Some(path).filter(|path| path != ".");
     let field: Vec<_> = path.as_deref().into_iter().chain(name).collect();
     let field = if field.is_empty() { "body".to_owned() } else { field.join(".") };
-    refusal::<T>(SchemaViolation { field, rule })
+    violation_error::<T>(SchemaViolation { field, rule })
 }
 
 fn syntax_error(error: &serde_json::Error) -> Error {
@@ -175,7 +175,7 @@ fn syntax_error(error: &serde_json::Error) -> Error {
     Error::new(StatusCode::BAD_REQUEST, format!("the body is not valid JSON ({place})"))
 }
 
-fn refusal<T: JsonBody>(SchemaViolation { field, rule }: SchemaViolation) -> Error {
+fn violation_error<T: JsonBody>(SchemaViolation { field, rule }: SchemaViolation) -> Error {
     Error::new(T::MISFIT, format!("{field}: {rule}")).param(Some(field))
 }
 

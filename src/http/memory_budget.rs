@@ -55,7 +55,7 @@ impl MemoryBudget {
 
     /// Returns the bytes that are charged at this moment.
     pub fn used(&self) -> usize {
-        self.0.charges().total
+        self.0.lock_charges().total
     }
 
     /// Returns the largest share that there can be, in bytes.
@@ -70,7 +70,7 @@ impl MemoryBudget {
 }
 
 impl Budget {
-    fn charges(&self) -> MutexGuard<'_, Charges> {
+    fn lock_charges(&self) -> MutexGuard<'_, Charges> {
         self.charges.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -118,8 +118,8 @@ impl Share {
     /// # Errors
     /// Status 429 if there is not.
     pub fn check_room(&self, more: usize) -> Result<(), Error> {
-        let has_room = self.budget.charges().has_room(self.budget.limit, &self.sender, more);
-        if has_room { Ok(()) } else { Err(exhausted()) }
+        let has_room = self.budget.lock_charges().has_room(self.budget.limit, &self.sender, more);
+        if has_room { Ok(()) } else { Err(exhausted_error()) }
     }
 
     /// Takes so many more bytes.
@@ -127,9 +127,9 @@ impl Share {
     /// # Errors
     /// Status 429 if there is no room for them.
     pub fn grow(&mut self, more: usize) -> Result<(), Error> {
-        let mut charges = self.budget.charges();
+        let mut charges = self.budget.lock_charges();
         if !charges.has_room(self.budget.limit, &self.sender, more) {
-            return Err(exhausted());
+            return Err(exhausted_error());
         }
         charges.add(&self.sender, more);
         self.size += more;
@@ -139,7 +139,7 @@ impl Share {
     /// Sets the share to what is held already, whether there is room for it or not: the sender's
     /// next requests have that much less.
     pub fn set(&mut self, size: usize) {
-        let mut charges = self.budget.charges();
+        let mut charges = self.budget.lock_charges();
         charges.remove(&self.sender, self.size);
         charges.add(&self.sender, size);
         self.size = size;
@@ -149,12 +149,12 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         if self.size > 0 {
-            self.budget.charges().remove(&self.sender, self.size);
+            self.budget.lock_charges().remove(&self.sender, self.size);
         }
     }
 }
 
-fn exhausted() -> Error {
+fn exhausted_error() -> Error {
     let message = "the bodies of your requests, and answers that you have not read, take as much \
                    memory as they may (--max-bodies-mib): send the request again in a few seconds";
     let error = Error::new(StatusCode::TOO_MANY_REQUESTS, message).code("bodies_exhausted");
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(budget.used(), 960);
         assert_eq!(fill(&budget, &sender(None, "admin")).size, 160);
         drop(held);
-        let charges = budget.0.charges();
+        let charges = budget.0.lock_charges();
         assert!(charges.by_key.is_empty() && charges.by_caller.is_empty());
     }
 

@@ -107,7 +107,7 @@ pub async fn upload(
 ) -> Result<HttpResponse, Error> {
     let limit = BodyLimit { bytes: MAX_FILE_BYTES + (64 << 10), pieces: None };
     // It is read even if it is refused, so that the client gets to see the response.
-    let (sender, payload) = (Sender::of(&request, &state), payload.into_inner());
+    let (sender, payload) = (Sender::from_request(&request, &state), payload.into_inner());
     let body = read_body(&state.memory_budget, sender, payload, None, limit).await?;
     let Received { bytes, share: _share } = body;
     let python = python(&state)?;

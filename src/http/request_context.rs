@@ -59,7 +59,7 @@ impl RequestContext {
 
     /// Returns the name of the request's API key; `None` for the host's own key.
     pub fn key(&self) -> Option<Arc<str>> {
-        sender::key(&self.request)
+        sender::key_name(&self.request)
     }
 
     /// Returns the user of a request without a body: the API key, or the user that the headers
@@ -145,7 +145,7 @@ impl RequestContext {
 
     /// Returns an empty share of the memory budget, for the answer.
     pub fn share(&self) -> Share {
-        self.state.memory_budget.share(Sender::of(&self.request, &self.state))
+        self.state.memory_budget.share(Sender::from_request(&self.request, &self.state))
     }
 
     /// Does a part of the work on the request: on a blocking thread if its body is long.
@@ -153,7 +153,7 @@ impl RequestContext {
         &self,
         work: impl FnOnce() -> Result<T, PipeError> + Send + 'static,
     ) -> Result<T, Error> {
-        let caller = Sender::of(&self.request, &self.state).caller;
+        let caller = Sender::from_request(&self.request, &self.state).caller;
         Ok(blocking::compute(caller, body_size(&self.request), work).await??)
     }
 

@@ -16,7 +16,7 @@ pub struct Sender {
 
 impl Sender {
     /// Returns the sender that the headers of a request tell of.
-    pub fn of(request: &HttpRequest, state: &State) -> Self {
+    pub fn from_request(request: &HttpRequest, state: &State) -> Self {
         let headers = request.headers();
         let user = match &state.user_jwt_verifier {
             // A wrong signature is an error elsewhere.
@@ -41,7 +41,7 @@ pub fn call_context(
     user: Option<User>,
     task: Option<&str>,
 ) -> CallContext {
-    let context = match key(request) {
+    let context = match key_name(request) {
         None => CallContext::new(user, None, task),
         Some(key) => {
             let name = Some(key.to_string());
@@ -54,6 +54,6 @@ pub fn call_context(
 }
 
 /// Returns the name of a request's API key; `None` for the host's own key.
-pub fn key(request: &HttpRequest) -> Option<Arc<str>> {
+pub fn key_name(request: &HttpRequest) -> Option<Arc<str>> {
     request.extensions().get::<KeyName>().map(|KeyName(name)| Arc::clone(name))
 }

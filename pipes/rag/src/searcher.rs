@@ -140,8 +140,8 @@ fn is_above_minimum(hit: &SearchHit, minimum: f32) -> bool {
     minimum <= 0.0 || score.is_none_or(|score| score >= minimum)
 }
 
-/// Returns true unless the cosine says that a hit is unrelated to the question. A hit with enough of
-/// the question's words stays: an embedding model knows little about names and numbers.
+/// Returns true unless the cosine says that a hit is unrelated to the question. A hit with enough
+/// of the question's words stays: an embedding model knows little about names and numbers.
 fn is_related(hit: &SearchHit, floor: Option<f32>, query_words: usize) -> bool {
     let is_far = hit.scores.cosine.zip(floor).is_some_and(|(cosine, floor)| cosine < floor);
     !is_far || hit.scores.rerank.is_some() || has_enough_words(hit.matched_words.len(), query_words)

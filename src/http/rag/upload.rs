@@ -112,7 +112,7 @@ pub async fn upload_documents(
     };
     let (length, limit) =
         (json::declared_length(request.headers()), BodyLimit { bytes: MAX_BYTES, pieces });
-    let sender = Sender::of(&request, &state);
+    let sender = Sender::from_request(&request, &state);
     let caller = sender.caller;
     let payload = payload.into_inner();
     let body = read_body(&state.memory_budget, sender, payload, length, limit).await?;
