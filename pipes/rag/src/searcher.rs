@@ -152,8 +152,17 @@ fn has_enough_words(matched: usize, query_words: usize) -> bool {
     matched * 2 > query_words || (matched > 1 && matched * 2 == query_words)
 }
 
-/// Merges the results of several queries: takes the best hit of each in turn, then the next ones.
-pub(crate) fn interleave(found: Vec<SearchResults>, limit: usize) -> SearchResults {
+/// Merges the results of a question by itself and with those before it: takes the best hit of each
+/// in turn, then the next ones. The question by itself comes first if its best hit has enough of
+/// its words, so that it does not seem to refer to something before.
+pub(crate) fn interleave(mut found: Vec<SearchResults>, limit: usize) -> SearchResults {
+    let stands_alone = |results: &SearchResults| {
+        let matched = results.hits.first().map_or(0, |hit| hit.matched_words.len());
+        matched > 1 && has_enough_words(matched, results.query_words)
+    };
+    if !found.first().is_some_and(stands_alone) {
+        found.reverse();
+    }
     let mut merged = SearchResults::default();
     let mut rankings = Vec::new();
     for results in found {

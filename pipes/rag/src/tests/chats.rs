@@ -273,6 +273,24 @@ async fn a_question_on_another_subject_is_found_by_itself() {
 }
 
 #[tokio::test]
+async fn a_question_of_one_word_is_found_with_those_before_it_first() {
+    let rig = rig_with(|valves| valves.top_k = 1).await;
+    rig.put_documents(vec![
+        upload("leave.md", LEAVE),
+        upload("winter.md", "# Winter\nSnow lies in the yard.\n"),
+        upload("parking.md", "# Parking\nThe garage opens at six, in winter at seven.\n"),
+    ])
+    .await;
+    let messages = vec![
+        Message::new(Role::User, "When does the garage open?"),
+        Message::new(Role::Assistant, "At six."),
+        Message::new(Role::User, "And in winter?"),
+    ];
+    let chunks = rig.answer_of(rig.call(messages)).await;
+    assert_eq!(events(&chunks, "source")[0]["source"]["name"], "Parking");
+}
+
+#[tokio::test]
 async fn a_greeting_gets_neither_sources_nor_instructions() {
     let rig = filled().await;
     let chunks = rig.answer_of(rig.asks("Hello there!")).await;
