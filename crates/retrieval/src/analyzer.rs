@@ -86,14 +86,17 @@ impl Analyzer {
     /// Returns the language of a question: the one that most of its words are stop words of, even
     /// if none of the chunks is in it. The letters of so short a text tell languages apart poorly;
     /// they decide between languages with equal counts, of which those of the chunks come first.
-    fn question_language(&self, text: &str, languages: &[Language]) -> Option<Language> {
+    pub(crate) fn question_language(&self, text: &str, languages: &[Language]) -> Option<Language> {
         let words = lowercase_words(text);
         let counts: Vec<(usize, Language)> = Language::all_detected()
             .map(|language| (self.rules(language).count_stop_words(&words), language))
             .collect();
         let most = counts.iter().map(|(count, _)| *count).max().unwrap_or_default();
         if most == 0 {
-            return Language::detect_among(text, languages);
+            return match Language::is_latin_text(text) {
+                true => Language::detect_among(text, languages),
+                false => Some(Language::detect(text)),
+            };
         }
         let best = counts.iter().filter(|(count, _)| *count == most).map(|(_, language)| *language);
         let (of_chunks, others): (Vec<Language>, Vec<Language>) =
@@ -326,6 +329,14 @@ mod tests {
         for question in ["How can you create test cases?", "What is in the tool for an evaluation?"]
         {
             assert_eq!(analyzer.question_language(question, &all), Some(Language::English));
+        }
+        for (question, language) in [
+            ("Wie war das mit der Steuer?", Language::German),
+            ("服务器在哪里？", Language::Other),
+            ("Zacharias Plum", Language::English),
+        ] {
+            let asked = analyzer.question_language(question, &[Language::English]);
+            assert_eq!(asked, Some(language), "{question}");
         }
     }
 

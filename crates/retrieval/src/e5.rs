@@ -49,6 +49,10 @@ impl TextEncoder for MultilingualE5 {
         0.8
     }
 
+    fn cosine_floor_across_languages(&self) -> f32 {
+        0.73
+    }
+
     /// Texts that have nothing in common have cosines between .7 and .75.
     fn least_cosine(&self) -> f32 {
         0.7

@@ -95,6 +95,12 @@ impl Language {
         found.map(Self::from_detected)
     }
 
+    /// Returns true for a text that is mostly in Latin letters, or in none.
+    pub(crate) fn is_latin_text(text: &str) -> bool {
+        let script = whatlang::detect_script(truncate_for_detection(text));
+        script.is_none_or(|script| script == Script::Latin)
+    }
+
     /// Returns true for a language with stop words that is written in Latin letters.
     pub(crate) fn has_latin_letters(self) -> bool {
         !matches!(

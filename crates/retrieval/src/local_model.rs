@@ -47,6 +47,11 @@ impl LocalModel {
     pub fn cosine_floor(&self) -> f32 {
         self.encoder.cosine_floor()
     }
+
+    /// Returns the same for a chunk in another language than the question.
+    pub fn cosine_floor_across_languages(&self) -> f32 {
+        self.encoder.cosine_floor_across_languages()
+    }
 }
 
 impl Embedder for LocalModel {

@@ -115,6 +115,9 @@ pub struct SearchHit {
     pub scores: Scores,
     /// The query's words that occur in the chunk in any form.
     pub matched_words: Vec<String>,
+    /// `true` if the query is in another language than the chunk, which makes their cosine smaller.
+    #[serde(skip)]
+    pub in_other_language: bool,
 }
 
 impl Index {
@@ -193,6 +196,7 @@ impl Index {
             timeout(SEARCH_TIMEOUT, self.engine.search(request)).await.map_err(timeout_error)??;
         let hits = tokio::task::spawn_blocking(move || {
             let mut words: HashMap<Language, QueryWords> = HashMap::new();
+            let mut asked: HashMap<i64, Option<Language>> = HashMap::new();
             let hits = found.into_iter().filter_map(|found| {
                 let reader = readers.get(&found.collection)?;
                 let searchable = searchable_text(&found.chunk.heading, &found.chunk.text);
@@ -201,7 +205,12 @@ impl Index {
                     QueryWords::new(&text, Arc::clone(&reader.analyzer), language)
                 });
                 let matched_words = words.find_in(&searchable);
-                Some(build_hit(found, &reader.name, matched_words))
+                let asked = asked
+                    .entry(found.collection)
+                    .or_insert_with(|| reader.analyzer.question_language(&text, &reader.languages));
+                let in_other_language = asked.is_some_and(|asked| asked != language);
+                let hit = build_hit(found, &reader.name, matched_words);
+                Some(SearchHit { in_other_language, ..hit })
             });
             let hits: Vec<SearchHit> = hits.collect();
             (hits, words.values().map(QueryWords::significant).max().unwrap_or_default())
@@ -315,6 +324,7 @@ fn build_hit(hit: ChunkHit, collection: &str, matched_words: Vec<String>) -> Sea
         metadata: hit.metadata,
         position: hit.chunk.position,
         matched_words,
+        in_other_language: false,
         heading: hit.chunk.heading,
         text: hit.chunk.text,
         tokens: hit.chunk.tokens,

@@ -14,6 +14,12 @@ pub(crate) trait TextEncoder: Send + Sync {
     /// Returns the cosine below which a text has nothing to do with a question.
     fn cosine_floor(&self) -> f32;
 
+    /// Returns the cosine below which a text in another language than the question has nothing to
+    /// do with it.
+    fn cosine_floor_across_languages(&self) -> f32 {
+        self.cosine_floor()
+    }
+
     /// Returns the cosine that counts as 0 in the fusion.
     fn least_cosine(&self) -> f32 {
         -1.0

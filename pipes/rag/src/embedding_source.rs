@@ -219,10 +219,11 @@ impl Embedder for SourceEmbedder {
 }
 
 impl SourceEmbedder {
-    /// Returns the cosine below which a chunk has nothing to do with the question, which is known
-    /// of the local models.
-    pub(crate) fn cosine_floor(&self) -> Option<f32> {
+    /// Returns the cosine below which a chunk has nothing to do with the question, which may be in
+    /// another language. It is known of the local models.
+    pub(crate) fn cosine_floor(&self, in_other_language: bool) -> Option<f32> {
         match &self.model {
+            Model::Local(model) if in_other_language => Some(model.cosine_floor_across_languages()),
             Model::Local(model) => Some(model.cosine_floor()),
             Model::Host(..) => None,
         }

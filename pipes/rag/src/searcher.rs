@@ -65,9 +65,10 @@ impl Searcher {
             let reranker = HostReranker { host, model };
             results = results.rerank(query, &reranker, top_k, RERANK_TIMEOUT).await;
         }
-        let floor = embedder.and_then(|embedder| embedder.cosine_floor());
         let query_words = results.query_words;
         results.hits.retain(|hit| {
+            let embedder = embedder.as_ref();
+            let floor = embedder.and_then(|model| model.cosine_floor(hit.in_other_language));
             is_above_minimum(hit, valves.min_score) && is_related(hit, floor, query_words)
         });
         Ok(results)

@@ -17,6 +17,7 @@ on_every_engine!(
     each_collection_is_searched_in_its_own_language,
     each_text_is_searched_in_its_own_language,
     a_common_word_is_common_in_every_language,
+    a_hit_tells_whether_the_question_is_in_another_language,
     collections_are_searched_together,
     either_leg_can_be_asked_alone,
     ranks_can_be_fused_instead_of_scores,
@@ -211,6 +212,19 @@ async fn a_common_word_is_common_in_every_language(index: Index) {
     // No English chunk has the word as Spanish chunks have it, which does not make it rare.
     assert!(score("es") < 0.2 * score("rare"), "{} {}", score("es"), score("rare"));
     assert!(score("0") > 0.0);
+}
+
+async fn a_hit_tells_whether_the_question_is_in_another_language(index: Index) {
+    let settings = CollectionSettings { language: Language::Auto, ..CollectionSettings::default() };
+    index.create_collection("docs", settings).await.unwrap();
+    let text = "The server is in the cellar, where nobody goes in the evening.";
+    index.put_documents("docs", vec![document("en", text)], None).await.unwrap();
+    for (question, is_other) in
+        [("Where is the server?", false), ("server", false), ("Wo steht der Server?", true)]
+    {
+        let answer = search(&index, "docs", question, None).await;
+        assert_eq!(answer.hits[0].in_other_language, is_other, "{question}");
+    }
 }
 
 async fn collections_are_searched_together(index: Index) {
