@@ -62,8 +62,11 @@ pub async fn check(
     let mut report = Report { has_failed: false };
     let sources = settings.config_sources(Pins::default());
     let is_valid = settings.check();
-    report.add("settings", to_finding(is_valid, "no contradictions"))?;
-    for problem in find_problems(&sources, PIPES) {
+    let problems = find_problems(&sources, PIPES);
+    if is_valid.is_err() || problems.is_empty() {
+        report.add("settings", to_finding(is_valid, "no contradictions"))?;
+    }
+    for problem in problems {
         report.warn("settings", &problem.to_string())?;
     }
     let server = ServerClient::new(url, settings)?;
@@ -150,8 +153,9 @@ fn check_valves(
 
 async fn check_bedrock(valves: &BedrockValves, report: &mut Report) -> anyhow::Result<()> {
     let Diagnosis { credentials, regions } = diagnose(valves).await;
+    let has_credentials = credentials.is_ok();
     report.add("credentials", credentials)?;
-    if let Some((region, _)) = regions.first() {
+    if let Some(region) = valves.regions.first() {
         let endpoint = valves.endpoint_url.clone().filter(|url| !url.is_empty());
         let url = endpoint.unwrap_or_else(|| format!("https://bedrock.{region}.amazonaws.com/"));
         match find_clock_skew(&url).await {
@@ -166,6 +170,9 @@ async fn check_bedrock(valves: &BedrockValves, report: &mut Report) -> anyhow::R
             // An endpoint that sends no time, or cannot be reached, which the region says.
             None => {}
         }
+    }
+    if !has_credentials {
+        report.warn("regions", "not asked for their models: there are no credentials")?;
     }
     for (region, listed) in regions {
         let listed = listed.map(|count| format!("{count} foundation models are listed"));

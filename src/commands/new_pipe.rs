@@ -9,6 +9,68 @@ const MANIFEST: &str = include_str!("new_pipe/Cargo.toml.template");
 /// The template of `src/lib.rs`.
 const CODE: &str = include_str!("new_pipe/lib.rs.template");
 
+/// The words that are no names in Rust, and crates that every program has.
+const RESERVED: [&str; 58] = [
+    "abstract",
+    "alloc",
+    "as",
+    "async",
+    "await",
+    "become",
+    "box",
+    "break",
+    "const",
+    "continue",
+    "core",
+    "crate",
+    "do",
+    "dyn",
+    "else",
+    "enum",
+    "extern",
+    "false",
+    "final",
+    "fn",
+    "for",
+    "gen",
+    "if",
+    "impl",
+    "in",
+    "let",
+    "loop",
+    "macro",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "override",
+    "priv",
+    "proc_macro",
+    "pub",
+    "ref",
+    "return",
+    "self",
+    "static",
+    "std",
+    "struct",
+    "super",
+    "test",
+    "trait",
+    "true",
+    "try",
+    "type",
+    "typeof",
+    "union",
+    "unsafe",
+    "unsized",
+    "use",
+    "virtual",
+    "where",
+    "while",
+    "yield",
+    "pipewright",
+];
+
 /// Writes the crate `pipes/<id>`, and its lines in `Cargo.toml` and `src/pipes.rs`.
 ///
 /// # Errors
@@ -19,6 +81,11 @@ pub fn create(id: &str, root: &Path) -> anyhow::Result<()> {
     let is_id = bytes.next().is_some_and(|byte| byte.is_ascii_lowercase())
         && bytes.all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
     ensure!(is_id, "`{id}` must be small letters, digits and `_`, as in my_pipe");
+    ensure!(
+        !RESERVED.contains(&id) && !id.contains("__") && !id.ends_with('_'),
+        "`{id}` cannot be the name of a crate in Rust: choose another, as my_{}",
+        id.trim_matches('_').replace("__", "_")
+    );
     let (manifest_path, list_path) = (root.join("Cargo.toml"), root.join("src/pipes.rs"));
     let read = |path: &Path| {
         fs::read_to_string(path).with_context(|| {

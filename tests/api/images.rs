@@ -315,7 +315,9 @@ async fn a_chat_paints_what_was_said_last() {
     let again =
         chat(said("user", json!("a hare")), json!({"seed": "9", "negative_prompt": "snow"}));
     let answered = rig.post(&chat_body(CORE, &again)).await;
-    assert!(answered.text.contains("An earlier picture was not looked at"));
+    let content = answered.json["choices"][0]["message"]["content"].as_str().unwrap();
+    let note = "*An earlier picture was not looked at: attach it to begin from it.*\n\n";
+    assert!(content.starts_with(note), "{}", answered.text);
     let body = json!({
         "prompt": "a hare", "output_format": "png", "negative_prompt": "snow", "mode": "text-to-image", "seed": 9,
     });

@@ -67,6 +67,8 @@ fn what_is_no_id_and_what_is_there_is_refused() {
     for (id, words) in [
         ("My-Pipe", "must be small letters"),
         ("../evil", "must be small letters"),
+        ("fn", "cannot be the name of a crate"),
+        ("my__pipe", "cannot be the name of a crate"),
         ("rag", "has a package `rag` already"),
     ] {
         let (is_done, told) = new_pipe(copy.path(), id);

@@ -17,7 +17,8 @@ mod saved_lists;
 mod unknown_model_name;
 mod unknown_names;
 
-pub use geography::{geography, profile_prefix};
+pub use geography::{doubt_region, geography, profile_prefix};
+pub use list_error::ListError;
 pub use listing::{Listing, Lookup};
 pub use model_entry::ModelEntry;
 

@@ -1,14 +1,17 @@
 //! Checks of the credentials and of each region, for `pipewright check`.
 
-use crate::{account::Account, error::missing_credentials, valves::BedrockValves};
-use aws_credential_types::{
-    Credentials,
-    credential_feature::AwsCredentialFeature,
-    provider::{ProvideCredentials, error::CredentialsError},
+use crate::{
+    account::Account,
+    catalog::{ListError, doubt_region},
+    error::{from_sdk_error, missing_credentials, unavailable_credentials},
+    valves::BedrockValves,
 };
-use aws_sdk_bedrock::{Client, error::ProvideErrorMetadata};
+use aws_credential_types::{
+    Credentials, credential_feature::AwsCredentialFeature, provider::ProvideCredentials,
+};
+use aws_sdk_bedrock::Client;
+use bedrock_runtime::SendError;
 use futures_util::future::join_all;
-use std::error::Error;
 use tokio::time::timeout;
 
 /// The result of the checks.
@@ -17,6 +20,7 @@ pub struct Diagnosis {
     /// The source of the credentials, or the reason why there are none.
     pub credentials: Result<String, String>,
     /// The number of foundation models that each region lists, or the reason why it lists none.
+    /// Without credentials no region is asked, and those with unknown names stand here.
     pub regions: Vec<(String, Result<usize, String>)>,
 }
 
@@ -27,6 +31,13 @@ pub async fn diagnose(valves: &BedrockValves) -> Diagnosis {
     let credentials = timeout(limit, find_credentials(&account, valves)).await;
     let credentials = credentials
         .unwrap_or_else(|_| Err("the source of the credentials does not answer in time".into()));
+    if credentials.is_err() {
+        let doubt = |region: &String| Some((region.clone(), Err(doubt_region(region)?)));
+        return Diagnosis {
+            credentials,
+            regions: valves.regions.iter().filter_map(doubt).collect(),
+        };
+    }
     let list = async |region: &String| {
         let listed = timeout(limit, list_models(&account, region)).await;
         let listed = listed.unwrap_or_else(|_| Err("AWS does not answer in time".into()));
@@ -51,13 +62,16 @@ async fn find_credentials(account: &Account, valves: &BedrockValves) -> Result<S
     let provider = config.credentials_provider().ok_or_else(|| missing_credentials().to_owned())?;
     match provider.provide_credentials().await {
         Ok(credentials) => Ok(describe_credentials(&credentials, valves)),
-        Err(CredentialsError::CredentialsNotLoaded(_)) => {
+        Err(error) => {
+            let reason = match SendError::from(&error) {
+                SendError::CredentialsUnavailable(fault) => unavailable_credentials(fault),
+                _ => missing_credentials().to_owned(),
+            };
             // The operator reads this, so the profile may be named.
             let profile = std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
             let named = profile.map_or_else(String::new, |name| format!(" (AWS_PROFILE={name})"));
-            Err(format!("{}{named}", missing_credentials()))
+            Err(format!("{reason}{named}"))
         }
-        Err(error) => Err(describe_error(&error)),
     }
 }
 
@@ -94,35 +108,6 @@ async fn list_models(account: &Account, region: &str) -> Result<usize, String> {
     let client = Client::new(&account.config(region).await);
     let listed = client.list_foundation_models().send().await;
     listed.map(|listed| listed.model_summaries().len()).map_err(|error| {
-        match (error.code(), error.message()) {
-            (Some(code), Some(message)) => format!("AWS answers {code}: {message}"),
-            (Some(code), None) => format!("AWS answers {code}"),
-            _ => describe_error(&error),
-        }
+        ListError::new(from_sdk_error(&error), "bedrock:ListFoundationModels", region).message
     })
-}
-
-/// Returns the causes of an error in a row, each once, and the way out where it is known.
-fn describe_error(error: &(dyn Error + 'static)) -> String {
-    let mut causes: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(cause) = next {
-        let words = cause.to_string();
-        if !causes.iter().any(|one| one.contains(&words)) {
-            causes.push(words);
-        }
-        next = cause.source();
-    }
-    let causes = causes.join(": ");
-    let lower = causes.to_lowercase();
-    let way_out = if lower.contains("sso") {
-        " (run `aws sso login`)"
-    } else if lower.contains("profile") && lower.contains("not") {
-        " (name a profile of ~/.aws/config or ~/.aws/credentials in AWS_PROFILE or the valve `aws_profile`)"
-    } else if lower.contains("dns") || lower.contains("lookup") {
-        " (check the region's name and the network)"
-    } else {
-        ""
-    };
-    format!("{causes}{way_out}")
 }

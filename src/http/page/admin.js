@@ -20,7 +20,7 @@ function listPipes() {
 
 function upstreamsTable(rows) {
   if (!rows.length) return element('p', { class: 'dim' }, 'No upstream has been called yet.');
-  const failures = all => Object.entries(all).map(([kind, number]) => `${number.toLocaleString('en')} ${kind.replaceAll('_', ' ')}`).join(', ') || 'none';
+  const failures = all => Object.entries(all).filter(([, number]) => number).map(([kind, number]) => `${number.toLocaleString('en')} ${kind.replaceAll('_', ' ')}`).join(', ') || 'none';
   return table(['Upstream', 'Circuit breaker', { name: 'Under way', class: 'number' }, { name: 'Calls', class: 'number' }, { name: 'Retries', class: 'number' }, { name: 'Failures', class: 'text' }, { name: 'Refused', class: 'number' }],
     rows.map(({ pipe, name, breaker, in_flight, calls, retries, shed, refused, failures: all }) => [
       [name, element('div', { class: 'small dim' }, pipe)],

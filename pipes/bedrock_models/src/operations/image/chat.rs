@@ -15,9 +15,9 @@ use std::sync::Arc;
 /// (`docs/reference/open-webui.md`, "Background tasks").
 const TASK_PREFIX: &str = "### Task:";
 
-/// The text under a picture that may be meant as a change of an earlier one.
+/// The text above a picture that may be meant as a change of an earlier one.
 const EARLIER_PICTURE_NOTE: &str =
-    "\n\n*An earlier picture was not looked at: attach it to begin from it.*";
+    "*An earlier picture was not looked at: attach it to begin from it.*\n\n";
 
 /// The largest number of the prompt's characters in the caption of an image.
 const MAX_CAPTION_CHARS: usize = 120;
@@ -36,10 +36,10 @@ pub async fn chat(
         ImageAnswers::Markdown => Chunk::Content(image.with_alt_text(&caption).markdown()),
     };
     let mut chunks = vec![Chunk::Model(with_pipe_id(&entry.id)), Chunk::Role];
-    chunks.extend(images.into_iter().map(to_chunk));
     if image_call.source.is_none() && has_earlier_picture(&call.body.messages) {
         chunks.push(Chunk::Content(EARLIER_PICTURE_NOTE.into()));
     }
+    chunks.extend(images.into_iter().map(to_chunk));
     chunks.push(Chunk::Finish(FinishReason::Stop));
     Ok(ChunkStream::from_chunks(chunks))
 }
