@@ -32,7 +32,7 @@ async function load() {
     return list();
   }
   const by = collection.model ? `by words, and by meaning with ${collection.model}` : 'by words alone';
-  at('about').textContent = `Searched ${by}. Chunks of up to ${collection.chunk_tokens} tokens, ${collection.language}. Seen by ${seenBy(collection.audience)}.`;
+  at('about').textContent = `Searched ${by}. Chunks of up to ${collection.chunk_tokens} tokens, language ${collection.language}. Seen by ${seenBy(collection.audience)}.`;
   let after = '';
   while (after !== null && documents.length < MOST) {
     const page = await ask('GET', `${place()}/documents?after=${encodeURIComponent(after)}`);
@@ -204,6 +204,7 @@ at('remove').addEventListener('click', () => remove([...selected]));
 withKey('rag', () => attempt(at('message'), () => open()));
 // What is being embedded becomes ready by itself.
 setInterval(() => {
-  const waits = chosen() && !chosen().trouble && chosen().model && documents.length < 2000 && documents.some(({ state }) => state === 'words_only');
-  if (waits && !document.hidden && readKey()) load().catch(() => {});
+  const waits = chosen() && !chosen().trouble && documents.length < 2000 && documents.some(({ state }) => state === 'words_only');
+  // A collection has its model from its first vectors on.
+  if (waits && !document.hidden && readKey()) (chosen().model ? load() : open()).catch(() => {});
 }, 4000);
