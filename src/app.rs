@@ -76,7 +76,7 @@ impl App {
             warn_about_ignored_variables(&sources);
         }
         for problem in find_problems(&sources, pipes) {
-            tracing::warn!("A setting has no effect. {problem}.");
+            tracing::warn!("A setting is unknown. {problem}.");
         }
         // Replicas share their state in the database. A folder that holds it all belongs to one
         // host.
@@ -271,6 +271,7 @@ fn bind_server(
     let app = move || {
         actix_web::App::new()
             .app_data(state.clone())
+            .wrap(from_fn(http::charge_unsent))
             .wrap(from_fn(http::authorize))
             .wrap(from_fn(http::log_request))
             .wrap(from_fn(http::cross_origin))

@@ -5,7 +5,7 @@ use pipe_sdk::{CallerId, PipeError, Result, Task};
 use std::{
     collections::HashMap,
     future::Future,
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, Wake, Waker},
     thread::available_parallelism,
 };
@@ -22,7 +22,7 @@ const MAX_ON_WORKER: usize = 128 << 10;
 static THREADS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(max_threads()));
 
 /// The threads of each caller that has work.
-static CALLERS: LazyLock<Mutex<HashMap<CallerId, Arc<Semaphore>>>> = LazyLock::new(Mutex::default);
+static CALLERS: LazyLock<Mutex<HashMap<CallerId, Weak<Semaphore>>>> = LazyLock::new(Mutex::default);
 
 /// Returns how many threads work on long requests at the same time: half of the cores, so that the
 /// workers have the others.
@@ -97,48 +97,33 @@ async fn compute_on_thread<T: Send + 'static>(
     result.await.map_err(PipeError::internal)?.map_err(PipeError::internal)
 }
 
-/// The turn of a caller: it may use a thread. The permits are dropped in this order.
+/// The turn of a caller: it may use a thread.
 struct Turn {
     _thread: Option<SemaphorePermit<'static>>,
     _own: Option<OwnedSemaphorePermit>,
-    _threads: CallerThreads,
 }
 
 impl Turn {
     /// Waits until the caller may use a thread. It waits for its own first: only then does it stand
     /// in the queue that all callers share.
     async fn wait_for(caller: CallerId) -> Self {
-        let threads = CallerThreads::for_caller(caller);
         // The semaphores are never closed.
-        let own = Arc::clone(&threads.permits).acquire_owned().await.ok();
+        let own = caller_threads(caller).acquire_owned().await.ok();
         let thread = THREADS.acquire().await.ok();
-        Self { _thread: thread, _own: own, _threads: threads }
+        Self { _thread: thread, _own: own }
     }
 }
 
-/// The threads that a caller may use at the same time: half of all. They are forgotten when nobody
-/// uses or awaits them.
-struct CallerThreads {
-    caller: CallerId,
-    permits: Arc<Semaphore>,
-}
-
-impl CallerThreads {
-    fn for_caller(caller: CallerId) -> Self {
-        let new = || Arc::new(Semaphore::new(max_threads().div_ceil(2)));
-        let permits = Arc::clone(lock(&CALLERS).entry(caller).or_insert_with(new));
-        Self { caller, permits }
+/// Returns the threads that a caller may use at the same time: half of all.
+fn caller_threads(caller: CallerId) -> Arc<Semaphore> {
+    let mut callers = lock(&CALLERS);
+    if let Some(known) = callers.get(&caller).and_then(Weak::upgrade) {
+        return known;
     }
-}
-
-impl Drop for CallerThreads {
-    fn drop(&mut self) {
-        let mut callers = lock(&CALLERS);
-        // This one, and the one in the table.
-        if Arc::strong_count(&self.permits) == 2 {
-            callers.remove(&self.caller);
-        }
-    }
+    callers.retain(|_, threads| threads.strong_count() > 0);
+    let threads = Arc::new(Semaphore::new(max_threads().div_ceil(2)));
+    callers.insert(caller, Arc::downgrade(&threads));
+    threads
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -178,7 +163,8 @@ mod tests {
         assert!(results.into_iter().all(|result| result.is_ok()));
         let place = lock(&done).iter().position(|name| *name == "bob").unwrap();
         assert!(place <= 2 * max_threads(), "{place} of {many}");
-        assert!(!lock(&CALLERS).contains_key(&caller("alice")));
+        let threads = lock(&CALLERS).get(&caller("alice")).map_or(0, Weak::strong_count);
+        assert_eq!(threads, 0, "they are kept");
     }
 
     #[tokio::test]

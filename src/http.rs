@@ -59,6 +59,7 @@ pub use memory_budget::MemoryBudget;
 pub use openai_writer::OpenAiSseWriter;
 pub use sender::Sender;
 pub use sse_body::FrameWriter;
+pub use unsent_body::charge_unsent;
 pub use user_jwt::UserJwtVerifier;
 
 use crate::{

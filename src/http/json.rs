@@ -7,7 +7,7 @@ use super::{
     memory_budget::Share,
     sender::Sender,
     shape::{self, SchemaViolation, Shape},
-    unsent_body::UnsentBody,
+    unsent_body::{MAX_UNCHARGED, UnsentBody},
 };
 use crate::blocking;
 use actix_web::{
@@ -45,9 +45,6 @@ pub trait JsonBody: DeserializeOwned + Send + 'static {
         parse(json)
     }
 }
-
-/// An answer of more bytes than this is charged to the memory budget until it is sent.
-const MAX_UNCHARGED: usize = 64 << 10;
 
 /// The size of a request's body, in bytes.
 struct BodySize(usize);
@@ -120,7 +117,7 @@ pub async fn respond(
     if json.len() <= MAX_UNCHARGED {
         return Ok(response.body(json));
     }
-    Ok(response.body(UnsentBody::new(json, share)))
+    Ok(response.body(UnsentBody::new(json.into(), share)))
 }
 
 /// Returns the length that the headers declare.

@@ -141,7 +141,9 @@ impl Share {
     pub fn set(&mut self, size: usize) {
         let mut charges = self.budget.lock_charges();
         charges.remove(&self.sender, self.size);
-        charges.add(&self.sender, size);
+        if size > 0 {
+            charges.add(&self.sender, size);
+        }
         self.size = size;
     }
 }

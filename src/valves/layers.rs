@@ -5,7 +5,7 @@
 //! valve is as it is, and which environment variable pins it.
 
 use super::{Values, ValveKind, ValveProperty, ValvesSpec, parsed_value::ParsedValue};
-use crate::regular_file;
+use crate::{nearest_word::suggest, regular_file};
 use figment::{
     Figment, Metadata, Profile, Provider,
     value::{Dict, Map},
@@ -290,7 +290,9 @@ impl Layer {
         for (name, value) in &self.values {
             let Some(property) = spec.property(name) else {
                 if self.source == ValveSource::File {
-                    faults.push(ValveError::new(name, "is no valve of this pipe (valves.toml)"));
+                    let nearest = suggest(name, spec.properties().map(|one| one.name.as_str()));
+                    let rule = format!("is no valve of this pipe{nearest} (valves.toml)");
+                    faults.push(ValveError::new(name, rule));
                 }
                 continue;
             };

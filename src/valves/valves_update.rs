@@ -104,7 +104,9 @@ impl ValvesUpdate<'_> {
         entered_secrets: &HashSet<String>,
     ) -> Vec<ValveError> {
         let is_unbound = |property: &&ValveProperty| {
-            let is_sent = next.get(&property.name).is_some_and(|value| !value.is_null());
+            let is_sent = next
+                .get(&property.name)
+                .is_some_and(|value| !value.is_null() && value.as_str() != Some(""));
             is_sent && !entered_secrets.contains(&property.name)
         };
         let fault = |property: &ValveProperty| {
@@ -161,6 +163,11 @@ enum Destination {
 /// Returns the place that an address leads to; `None` if there is no address.
 fn origin(address: Option<&Value>) -> Option<Destination> {
     let text = address?.as_str().filter(|text| !text.is_empty())?;
+    // Not every parser of URLs sees the same host in these.
+    let is_ambiguous = text.contains(|c: char| c == '\\' || c.is_whitespace() || c.is_control());
+    if is_ambiguous {
+        return Some(Destination::Host(text.to_owned()));
+    }
     Some(match Url::parse(text) {
         Ok(url) if url.origin().is_tuple() => Destination::Origin(url.origin()),
         _ => Destination::Host(text.to_owned()),

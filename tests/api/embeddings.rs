@@ -358,15 +358,15 @@ async fn a_text_that_is_too_long_is_refused_with_the_number_or_cut_where_that_is
     assert!(matches!(odd.status, 400 | 422), "{}", odd.text);
 }
 
-/// Asks for the vectors of so many texts, and reads nothing of the answer.
-fn ask_without_reading(rig: &Rig, count: usize) -> Socket {
-    let body = json!({"model": model_id(COHERE), "input": texts(count)}).to_string();
+/// Posts this body, and reads nothing of the answer.
+fn post_without_reading(rig: &Rig, path: &str, body: &Value) -> Socket {
+    let body = body.to_string();
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let address: SocketAddr = rig.host.url.trim_start_matches("http://").parse().unwrap();
     socket.connect(&address.into()).unwrap();
     let head = format!(
-        "POST /embeddings HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\
+        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
@@ -381,7 +381,8 @@ async fn answers_that_a_caller_does_not_read_leave_no_room_for_its_next() {
     let mut unread = Vec::new();
     let ask = async || embed(&rig, COHERE, json!({"input": texts(960)})).await;
     while ask().await.status == 200 {
-        unread.push(ask_without_reading(&rig, 960));
+        let body = json!({"model": model_id(COHERE), "input": texts(960)});
+        unread.push(post_without_reading(&rig, "/embeddings", &body));
         assert!(unread.len() < 20, "there is no limit");
     }
     let refused = ask().await;
@@ -390,4 +391,20 @@ async fn answers_that_a_caller_does_not_read_leave_no_room_for_its_next() {
     assert_eq!((ask().await.status, model_requests(&rig).len()), (429, answered), "it was paid");
     drop(unread);
     while ask().await.status != 200 {}
+}
+
+#[actix_web::test]
+async fn rankings_that_a_caller_does_not_read_leave_no_room_for_its_next() {
+    let rig = rig_with_flag("--max-bodies-mib", "48", json!({})).await;
+    let model = model_id("cohere.rerank-v3-5:0");
+    let document = "x".repeat(6 << 20);
+    let body =
+        json!({"model": model, "query": "x", "documents": [document], "return_documents": true});
+    let mut unread = Vec::new();
+    while rig.host.post("/rerank", &body).await.status == 200 {
+        unread.push(post_without_reading(&rig, "/rerank", &body));
+        assert!(unread.len() < 20, "there is no limit");
+    }
+    drop(unread);
+    while rig.host.post("/rerank", &body).await.status != 200 {}
 }

@@ -26,6 +26,9 @@ use tokio::{
 /// The longest time that an environment may take to be made.
 const INSTALL_LIMIT: Duration = Duration::from_secs(1800);
 
+/// The memory of each process that makes an environment, in bytes: a package may be compiled.
+const MAX_INSTALL_MEMORY: u64 = 4 << 30;
+
 /// The most environments that are made at once.
 const MAX_INSTALLS: usize = 4;
 
@@ -192,7 +195,7 @@ impl EnvironmentCache {
         let mut readable = self.readable.clone();
         readable.extend(program.as_deref().and_then(Path::parent).map(Path::to_owned));
         let confinement = Confinement {
-            limits: ProcessLimits { memory_bytes: 0, ..ProcessLimits::default() },
+            limits: ProcessLimits { memory_bytes: MAX_INSTALL_MEMORY, ..ProcessLimits::default() },
             readable: &readable,
             writable: folder,
             tells_missing: false,

@@ -1,34 +1,50 @@
-//! Permits to decode images, which all chats share and get in turn: a chat with many large images
-//! does not hold up the others.
+//! Permits to decode images, which all callers share and get in turn: a caller with many large
+//! images does not hold up the others.
 
-use std::sync::Arc;
-use tokio::sync::{AcquireError, Mutex, OwnedSemaphorePermit, Semaphore};
+use pipe_sdk::CallerId;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+use tokio::sync::{self, AcquireError, OwnedSemaphorePermit, Semaphore};
 
-/// The permits of all chats.
-pub(crate) struct DecodePermits(Arc<Semaphore>);
+/// The permits of all callers.
+pub(crate) struct DecodePermits {
+    permits: Arc<Semaphore>,
+    /// The callers that have images to decode.
+    callers: Mutex<HashMap<CallerId, Weak<sync::Mutex<()>>>>,
+}
 
 impl DecodePermits {
     /// Allows this number of images to be decoded at once.
     pub fn new(max_concurrent: usize) -> Self {
-        Self(Arc::new(Semaphore::new(max_concurrent)))
+        Self { permits: Arc::new(Semaphore::new(max_concurrent)), callers: Mutex::default() }
     }
 
-    /// Returns the access of one chat.
-    pub fn for_chat(&self) -> ChatPermits {
-        ChatPermits { permits: Arc::clone(&self.0), place_in_queue: Mutex::default() }
+    /// Returns the access of one caller.
+    pub fn for_caller(&self, caller: CallerId) -> CallerPermits {
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = callers.get(&caller).and_then(Weak::upgrade);
+        let place_in_queue = known.unwrap_or_else(|| {
+            callers.retain(|_, place| place.strong_count() > 0);
+            let place = Arc::default();
+            callers.insert(caller, Arc::downgrade(&place));
+            place
+        });
+        CallerPermits { permits: Arc::clone(&self.permits), place_in_queue }
     }
 }
 
-/// The access of one chat to the permits.
-pub(crate) struct ChatPermits {
+/// The access of one caller to the permits.
+pub(crate) struct CallerPermits {
     permits: Arc<Semaphore>,
-    /// Held by the image of the chat that stands in the queue of all chats.
-    place_in_queue: Mutex<()>,
+    /// Held by the image of the caller that waits in the queue of all callers.
+    place_in_queue: Arc<sync::Mutex<()>>,
 }
 
-impl ChatPermits {
-    /// Waits for a permit. As long as other chats wait, each chat has one image in the queue, which
-    /// is served first in, first out; a chat alone gets all permits.
+impl CallerPermits {
+    /// Waits for a permit. As long as other callers wait, each caller has one image in the queue,
+    /// which is served first in, first out; a caller alone gets all permits.
     ///
     /// # Errors
     /// The permits are closed.
@@ -47,21 +63,24 @@ mod tests {
     use super::*;
     use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 
-    /// Chat 0 waits for permits of four images; then the chats 1 and 2 come with one image each.
+    /// Caller 0 waits for permits of four images in as many chats; then the callers 1 and 2 come
+    /// with one image each.
     #[tokio::test]
-    async fn chats_get_permits_in_turn() {
+    async fn callers_get_permits_in_turn() {
         let permits = DecodePermits::new(2);
-        let chats = [permits.for_chat(), permits.for_chat(), permits.for_chat()];
-        let busy = [chats[0].acquire().await.unwrap(), chats[0].acquire().await.unwrap()];
-        let mut waiting: FuturesUnordered<_> = [0, 0, 0, 0, 1, 2]
-            .into_iter()
-            .map(|chat| chats[chat].acquire().map(move |permit| (chat, permit.unwrap())))
+        let chat_of = |caller: usize| permits.for_caller(CallerId::from_name(&caller));
+        let first = chat_of(0);
+        let busy = [first.acquire().await.unwrap(), first.acquire().await.unwrap()];
+        let chats = [0, 0, 0, 0, 1, 2].map(|caller| (caller, chat_of(caller)));
+        let mut waiting: FuturesUnordered<_> = chats
+            .iter()
+            .map(|(caller, chat)| chat.acquire().map(move |permit| (*caller, permit.unwrap())))
             .collect();
         assert!(waiting.next().now_or_never().is_none(), "both permits are held");
         drop(busy);
         let mut order = Vec::new();
-        while let Some((chat, permit)) = waiting.next().await {
-            order.push(chat);
+        while let Some((caller, permit)) = waiting.next().await {
+            order.push(caller);
             drop(permit);
         }
         assert_eq!(order.len(), 6);

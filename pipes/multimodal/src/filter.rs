@@ -18,7 +18,7 @@ impl Multimodal {
             return Ok(body);
         }
         let attachments = attachments::find(&mut messages)?;
-        let images = self.loader.load(&mut messages, &attachments).await?;
+        let images = self.loader.load(&mut messages, &attachments, host.context().caller()).await?;
         describer.describe(&images, &host).await.replace_images(&mut messages, &images);
         // The other messages stay as they came.
         if let Some(Value::Array(all)) = body.0.get_mut("messages") {

@@ -29,8 +29,8 @@ use descriptions::Describer;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use loader::{LoadedImages, Loader};
 use pipe_sdk::{
-    Body, Call, Chunk, ChunkStream, Event, FilterBody, FilterCall, Host, HostBackend, Model,
-    ModelMetadata, Pipe, PipeError, Result, Serves, ValveError, matches_glob, split_list,
+    Body, Call, CallerId, Chunk, ChunkStream, Event, FilterBody, FilterCall, Host, HostBackend,
+    Model, ModelMetadata, Pipe, PipeError, Result, Serves, ValveError, matches_glob, split_list,
 };
 use run::Fusion;
 use serde_json::Value;
@@ -145,7 +145,8 @@ impl Multimodal {
         if attachments.is_empty() {
             return host.pipe(body).await;
         }
-        let images = self.loader.load(&mut body.messages, &attachments).await?;
+        let caller = host.context().caller();
+        let images = self.loader.load(&mut body.messages, &attachments, caller).await?;
         let (is_streamed, format) = (body.stream, body.rest.get("response_format").cloned());
         let mut sections = sections::split(&mut body, &attachments, images, &self.valves, &host);
         if let [section] = &mut sections[..]
@@ -173,7 +174,7 @@ impl Multimodal {
         let is_known = self.describes_for(&model, host.backend());
         let describer = self.describer.as_ref().filter(|_| is_known).ok_or_else(not_found)?;
         body.model.clone_from(&model);
-        let images = self.load_images(&mut body).await?;
+        let images = self.load_images(&mut body, host.context().caller()).await?;
         if let Some(found) = describer.find(&images) {
             found.replace_images(&mut body.messages, &images);
             return host.pipe(body).await;
@@ -198,9 +199,9 @@ impl Multimodal {
         Ok(ChunkStream::new(stream::iter([Ok(status(&line, true))]).chain(answer)))
     }
 
-    async fn load_images(&self, body: &mut Body) -> Result<LoadedImages> {
+    async fn load_images(&self, body: &mut Body, caller: CallerId) -> Result<LoadedImages> {
         let attachments = attachments::find(&mut body.messages)?;
-        self.loader.load(&mut body.messages, &attachments).await
+        self.loader.load(&mut body.messages, &attachments, caller).await
     }
 }
 

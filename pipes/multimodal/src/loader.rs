@@ -2,7 +2,7 @@
 
 use crate::{
     attachments::{Attachment, AttachmentKind},
-    decode_permits::{ChatPermits, DecodePermits},
+    decode_permits::{CallerPermits, DecodePermits},
     picture::{MAX_FILE_BYTES, Picture, PictureLimits},
     valves::MultimodalValves,
 };
@@ -13,7 +13,7 @@ use base64::{
 };
 use futures_util::{StreamExt, stream};
 use guarded_fetch::{AllowedHosts, FetchPolicy, Fetcher, HostPattern};
-use pipe_sdk::{Content, Message, Part, PipeError, Result, Role, split_list};
+use pipe_sdk::{CallerId, Content, Message, Part, PipeError, Result, Role, split_list};
 use std::mem;
 use tokio::task::spawn_blocking;
 
@@ -66,6 +66,7 @@ impl Loader {
         &self,
         messages: &mut [Message],
         attachments: &[Attachment],
+        caller: CallerId,
     ) -> Result<LoadedImages> {
         let newest = messages.iter().rposition(|message| message.role == Role::User);
         let is_new = |at: &Attachment| newest.is_some_and(|newest| at.message >= newest);
@@ -82,7 +83,7 @@ impl Loader {
             let source = take_source(messages, image);
             sources.push((image.clone(), source.filter(|_| index >= skipped)));
         }
-        let permits = &self.permits.for_chat();
+        let permits = &self.permits.for_caller(caller);
         let loads = sources.into_iter().map(|(image, source)| async move {
             let Some(source) = source else { return Ok((image, None)) };
             match self.load_one(source, permits).await {
@@ -103,7 +104,7 @@ impl Loader {
     ///
     /// # Errors
     /// The reason, for the person who sent it.
-    async fn load_one(&self, source: String, permits: &ChatPermits) -> Result<Picture, String> {
+    async fn load_one(&self, source: String, permits: &CallerPermits) -> Result<Picture, String> {
         let limits = self.limits;
         let file = if is_link(&source) {
             let Some(fetcher) = &self.fetcher else {
@@ -250,7 +251,7 @@ mod tests {
             );
             stream.write_all(&[answer.as_bytes(), file].concat()).await.unwrap();
         };
-        tokio::join!(loader.load(&mut messages, &found), serve).0
+        tokio::join!(loader.load(&mut messages, &found, CallerId::default()), serve).0
     }
 
     fn png(side: u32) -> Vec<u8> {

@@ -139,6 +139,8 @@ async fn a_file_has_no_memory_beyond_its_limit() {
         "LIBC.msgget(0, 0o1600) >= 0 or 1 / 0",
         "os.memfd_create('name')",
         "mmap.mmap(-1, 4096)",
+        // MAP_PRIVATE, MAP_ANONYMOUS and MAP_GROWSDOWN.
+        "mmap.mmap(-1, 4096, 0x122)",
     ]);
     if has_landlock() {
         attempts.push("open('/dev/shm/pipewright-test', 'w')".into());

@@ -182,13 +182,16 @@ fn filter(permissions: Permissions, attribute_action: Action) -> String {
     for number in older_refused() {
         program.add(number, refuse);
     }
+    // The kernel counts such memory as a stack, which the limit of data does not cover.
+    let mut mappings = vec![Condition::AnyBit(3, libc::MAP_GROWSDOWN.unsigned_abs())];
     if !permissions.shared_memory {
         for number in SHARED_MEMORY {
             program.add(number, absent);
         }
         let flags = (libc::MAP_SHARED | libc::MAP_ANONYMOUS).unsigned_abs();
-        program.add_if(libc::SYS_mmap, &[Condition::AllBits(3, flags)], refuse);
+        mappings.push(Condition::AllBits(3, flags));
     }
+    program.add_if(libc::SYS_mmap, &mappings, refuse);
     let mut families = vec![libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
     families.extend(permissions.unix_sockets.then_some(libc::AF_UNIX));
     let families = families.into_iter().map(i32::unsigned_abs).collect();
