@@ -1,5 +1,10 @@
-//! A call to a model. Its route is resolved once and its demand is computed once; limits, usage and
-//! logs read both from here.
+//! A call to a model: its route and its estimated demand. Admission, usage and logs read both from
+//! here.
+//!
+//! The route names the pipe and the id that the pipe knows. A pipe with a list of models, such as
+//! `bedrock_models`, resolves that id again in its newest list, and estimates the demand again for
+//! each model that may answer in place of the requested one. A request with `n` choices makes `n`
+//! calls.
 
 use crate::{
     blocking, call_route::CallRoute, embedding_cache::EmbeddingModel, meter::Measurement,
@@ -102,7 +107,7 @@ impl<'a> ModelCall<'a> {
         &self.demand
     }
 
-    /// Returns the host handle, for what belongs to the call but goes to no model.
+    /// Returns the host handle, for work of the request that calls no model.
     pub fn into_host(self) -> Host {
         self.host
     }
@@ -111,7 +116,7 @@ impl<'a> ModelCall<'a> {
     /// [`count_tokens`](Self::count_tokens).
     ///
     /// # Errors
-    /// Too many pipes on the way.
+    /// The call has passed through too many pipes.
     pub fn start_call(&self, body: Body) -> Result<Call> {
         self.host.start_call(body)
     }
