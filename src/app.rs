@@ -124,7 +124,7 @@ impl App {
         self.address.port()
     }
 
-    /// Serves until SIGTERM or Ctrl-C, then lets answers under way end; a second signal ends them
+    /// Serves until SIGTERM or Ctrl-C, then lets requests in flight end; a second signal ends them
     /// at once.
     ///
     /// # Errors
@@ -143,7 +143,7 @@ impl App {
             // Only a runtime that ends takes no signals any more.
             () = reloads => {}
         }
-        tracing::info!("Stopping: answers under way may go on for {} s.", drain_limit.as_secs());
+        tracing::info!("Shutting down: requests in flight have {} s.", drain_limit.as_secs());
         state.drain.advance(DrainStage::Draining);
         tokio::select! {
             ended = &mut server => return ended.context("the server failed"),
@@ -178,12 +178,12 @@ async fn reload_config(registry: &Registry, prices_file: Option<&Path>) {
     }
 }
 
-/// Waits for the answers under way; those that do not end in time are ended with a word.
+/// Waits for the requests in flight. Those that do not end in time are aborted with an error.
 async fn wait_for_drain(drain: &Drain, limit: Duration, signals: &mut StopSignals) {
     tokio::select! {
         () = drain.wait_until_idle() => return,
-        () = tokio::time::sleep(limit) => tracing::warn!("Answers are cut: they did not end in time."),
-        () = signals.recv() => tracing::warn!("Answers are cut: the host was told to stop at once."),
+        () = tokio::time::sleep(limit) => tracing::warn!("Requests in flight were aborted: they did not end in time."),
+        () = signals.recv() => tracing::warn!("Requests in flight were aborted: a second signal came."),
     }
     drain.advance(DrainStage::Aborting);
     // A client that does not read cannot hold the host.

@@ -44,7 +44,7 @@ pub async fn run(app: App) -> anyhow::Result<()> {
 async fn run_function(function: LambdaFunction) -> anyhow::Result<()> {
     match AssertUnwindSafe(function.run()).catch_unwind().await {
         Ok(ended) => ended.map_err(|error| anyhow!(error)),
-        Err(_) => Err(anyhow!("it answered with something else than an event")),
+        Err(_) => Err(anyhow!("the runtime API returned no valid event")),
     }
 }
 

@@ -13,11 +13,11 @@ pub fn install_panic_hook() {
         let backtrace = Backtrace::capture().to_string();
         let backtrace = program_frames(&backtrace);
         match panic.payload().downcast_ref::<&'static str>() {
-            Some(text) => tracing::error!(place, backtrace, "A panic: {text}."),
-            None => tracing::error!(place, backtrace, "A panic."),
+            Some(text) => tracing::error!(place, backtrace, "Panic: {text}."),
+            None => tracing::error!(place, backtrace, "Panic."),
         }
         if let Some(text) = panic.payload().downcast_ref::<String>() {
-            tracing::debug!(place, "The panic says: {text}");
+            tracing::debug!(place, "Panic message: {text}");
         }
     }));
 }

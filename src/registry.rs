@@ -75,7 +75,7 @@ impl Registry {
         });
     }
 
-    /// Removes a pipe. Its answers under way go on.
+    /// Removes a pipe. Its answers that have begun continue.
     pub fn unregister(&self, slot: &Arc<dyn Slot>) {
         self.slots.rcu(|slots| {
             let others = slots.iter().filter(|one| !is_same(one, slot));
@@ -180,16 +180,16 @@ impl Registry {
         self.slots.load().iter().any(|slot| slot.describes_images_for(id))
     }
 
-    /// Reads the valves of all pipes again. A pipe whose files cannot be used stays as it is, and
+    /// Reads the valves of all pipes again. A pipe whose files cannot be used keeps its valves, and
     /// so do answers that have begun.
     ///
     /// # Errors
-    /// The first pipe's that stays as it is.
+    /// The error of the first pipe that was not reloaded.
     pub async fn reload(&self) -> Result<()> {
         let mut refused = None;
         for slot in self.slots().iter() {
             if let Err(error) = Arc::clone(slot).reload().await {
-                tracing::error!(pipe.id = slot.id(), "`{}` stays as it is: {error}.", slot.id());
+                tracing::error!(pipe.id = slot.id(), "`{}` was not reloaded: {error}.", slot.id());
                 refused.get_or_insert(error);
             }
         }

@@ -77,7 +77,7 @@ impl ValvesReplication {
             for slot in changed {
                 let id = slot.id();
                 if let Err(error) = slot.apply_replicated_valves().await {
-                    tracing::error!(pipe.id = id, "`{id}` stays as it is: {error}.");
+                    tracing::error!(pipe.id = id, "`{id}` keeps its valves: {error}.");
                 }
             }
         }

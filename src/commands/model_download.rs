@@ -133,7 +133,7 @@ async fn download_url(client: &Client, url: &str, name: &str) -> anyhow::Result<
         ensure!(bytes.len() <= MAX_PACKAGE_BYTES, "`{name}` is larger than it should be");
         while progress.completed_steps() < bytes.len() >> 20 {
             progress.advance();
-            progress.draw(&format!("MB of what holds {name}"))?;
+            progress.draw(&format!("MB of the package with {name}"))?;
         }
     }
     progress.clear()?;

@@ -53,11 +53,8 @@ pub async fn complete(context: RequestContext, body: Json<Request>) -> Result<Ht
     let Json(Request { prompt, suffix, echo, n, best_of, chat }) = body;
     let n = super::chat::parse_n(n.as_ref())?;
     if super::chat::parse_number(best_of.as_ref()).is_some_and(|best| best != 1.0) {
-        return Err(field_error(
-            "best_of",
-            "one text is written for each that is answered: leave it out",
-        )
-        .into());
+        let rule = "`best_of` other than 1 is not supported: remove it";
+        return Err(field_error("best_of", rule).into());
     }
     let prompts = parse_prompts(prompt)?;
     if prompts.len() * n > MAX_TEXTS {

@@ -111,7 +111,7 @@ fn check(prompt: &str, rest: &Map<String, Value>) -> Result<()> {
         return Err(PipeError::bad_field("prompt", "prompt: say what is to be seen"));
     }
     if rest.get("stream").is_some_and(|stream| *stream == true) {
-        let message = "stream: pictures come whole, so leave it out";
+        let message = "stream: images are not streamed: remove it";
         return Err(PipeError::bad_field("stream", message));
     }
     Ok(())

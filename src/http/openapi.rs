@@ -50,7 +50,7 @@ fn document() -> Value {
         "info": {
             "title": "pipewright",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": format!("Every path is also served behind `{}`. Routes of models take any key, the others the host's own.", PREFIXES.join("` and `")),
+            "description": format!("Every path is also served behind `{}`. Model routes accept any API key; all others need `PIPELINES_API_KEY`.", PREFIXES.join("` and `")),
         },
         "tags": operations::TAGS.iter().map(|(name, text)| json!({"name": name, "description": text})).collect::<Vec<_>>(),
         "paths": paths,

@@ -177,7 +177,7 @@ pub async fn delete(state: web::Data<State>, body: Json<Delete>) -> Result<HttpR
 }
 
 /// `POST /pipelines/reload`: reads `valves.toml`, what was saved, and Python files that have
-/// changed again. A pipe whose files cannot be so stays as it is.
+/// changed again. A pipe whose files cannot be used keeps its valves.
 pub async fn reload(state: web::Data<State>) -> Result<HttpResponse, Error> {
     if let Some(python) = &state.python {
         python.rescan().await?;

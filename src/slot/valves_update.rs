@@ -84,11 +84,11 @@ impl<P: Pipe> PipeSlot<P> {
         let changed = changed_names(&known.values, &settings.values);
         let pipe = match self.build_next(&state, &settings).await {
             Ok(pipe) => Ok(pipe),
-            // The running pipe goes on; the saved values are shown, so that they can be corrected.
+            // The running pipe stays; the saved values are shown, so that they can be corrected.
             Err(error) => {
                 let trouble =
                     format!("the valves that another replica saved cannot be used here: {error}");
-                tracing::error!(pipe.id = P::ID, "`{}` stays as it is: {trouble}.", P::ID);
+                tracing::error!(pipe.id = P::ID, "`{}` keeps its valves: {trouble}.", P::ID);
                 settings.trouble = Some(trouble);
                 state.pipe.clone()
             }

@@ -369,9 +369,9 @@ async fn in_messages() {
         (
             source("document", json!({"type": "content", "content": []})),
             "messages[0].content[1].source.content",
-            "there is nothing in it",
+            "must not be empty",
         ),
-        (json!({"messages": [{"role": "user", "content": []}]}), "messages[0].content", "nothing"),
+        (json!({"messages": [{"role": "user", "content": []}]}), "messages[0].content", "empty"),
         (
             json!({"thinking": {"type": "enabled", "budget_tokens": 5}}),
             "thinking.budget_tokens",

@@ -101,7 +101,7 @@ async fn a_file_that_cannot_be_used_changes_nothing_and_is_told() {
         write_valves(path, broken);
         host.signal("-HUP");
         reloads += 1;
-        until_logged(path, "`bedrock_models` stays as it is", reloads).await;
+        until_logged(path, "`bedrock_models` was not reloaded", reloads).await;
         assert_eq!(valve(&host, "idle_timeout_seconds").await, 101);
         assert_eq!(host.chat().await.status(), 200);
     }

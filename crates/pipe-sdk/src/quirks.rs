@@ -84,7 +84,10 @@ impl<Q: Clone + PartialEq + Display> LearnedQuirks<Q> {
             learned.at = now;
             if learned.callers.len() < MIN_CALLERS && !learned.callers.contains(&caller) {
                 learned.callers.push(caller);
-                tracing::info!(model, "`{model}` has taught for all: no {quirk}.");
+                tracing::info!(
+                    model,
+                    "`{model}` rejected {quirk} for two callers: requests of all callers leave it out."
+                );
             }
             return;
         }
@@ -95,7 +98,7 @@ impl<Q: Clone + PartialEq + Display> LearnedQuirks<Q> {
             };
             known.remove(place);
         }
-        tracing::info!(model, "`{model}` has taught one caller: no {quirk}.");
+        tracing::info!(model, "`{model}` rejected {quirk} for one caller, whose requests omit it.");
         known.push(LearnedQuirk { quirk: quirk.clone(), callers: vec![caller], at: now });
     }
 

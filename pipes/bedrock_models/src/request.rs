@@ -272,7 +272,7 @@ const NO_TOOL_CALLS: Cow<'static, str> =
 const IGNORED_FIELDS: &[&str] =
     &["seed", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs"];
 
-/// Refuses the fields that would be ignored, if the valves say so.
+/// Refuses the fields that would be ignored, if the valve *Refuse ignored fields* is on.
 fn refuse_ignored_fields(input: &ChatInput<'_>) -> Result<()> {
     let extras = ExtraFields::from_body(&input.call.body);
     let field = IGNORED_FIELDS.iter().find(|field| extras.get(field).is_some());
@@ -280,7 +280,7 @@ fn refuse_ignored_fields(input: &ChatInput<'_>) -> Result<()> {
         None => Ok(()),
         Some(field) => Err(PipeError::bad_field(
             *field,
-            format!("{field}: Amazon Bedrock has nothing for it; leave it out"),
+            format!("{field}: is not supported by Amazon Bedrock: remove it"),
         )),
     }
 }

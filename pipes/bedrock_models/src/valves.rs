@@ -163,19 +163,20 @@ pub struct BedrockValves {
     pub prompt_caching: PromptCaching,
 
     /// The place of the model's reasoning: a field of its own (`reasoning_content`), between think
-    /// tags in the answer, or hidden. Hidden reasoning cannot be sent back, so Claude does not go
-    /// on with it between tool calls.
+    /// tags in the answer, or hidden. Hidden reasoning cannot be sent back, so Claude does not
+    /// continue it between tool calls.
     #[schemars(title = "Chats · Reasoning", extend("x-everyday" = true))]
     pub reasoning: ReasoningOutput,
 
     /// The place of system messages that come in the middle of a chat: in the user's turn there
-    /// (user), in a turn of their own with models that support it, Claude from Opus 4.8 on
+    /// (`user`), in a turn of their own with models that support it, Claude from Opus 4.8 on
     /// (`own_turn`), or at the front of the chat (`hoist`).
     #[schemars(title = "Chats · System messages mid-chat")]
     pub late_instructions: LateInstructions,
 
-    /// Lets Open WebUI add its built-in tools (about 28 definitions) to every chat. They cost
-    /// prompt tokens, and models without tool use refuse such chats.
+    /// Lets Open WebUI add its built-in tools (about 28 definitions) to chats: in
+    /// those with models that support tools (`when_supported`), in every chat (`always`), or in
+    /// none (`never`). The tools cost prompt tokens, and models without tool use refuse such chats.
     #[schemars(title = "Chats · Built-in tools of Open WebUI")]
     pub builtin_tools: BuiltinTools,
 
@@ -187,8 +188,8 @@ pub struct BedrockValves {
     #[schemars(title = "Chats · Drop unsupported tools")]
     pub drop_tools: bool,
 
-    /// Refuses fields that Bedrock has nothing for, as `seed` and `logit_bias`. Otherwise they are
-    /// ignored.
+    /// Refuses fields that Bedrock does not support, such as `seed` and `logit_bias`. Otherwise
+    /// they are ignored.
     #[schemars(title = "Chats · Refuse ignored fields")]
     pub refuse_ignored: bool,
 

@@ -61,12 +61,12 @@ pub struct MultimodalValves {
 
     /// The largest number of images that the model for images gets with a chat. A message with more
     /// is refused; of earlier messages, the newest images are shown.
-    #[schemars(title = "Images · Of a chat", range(min = 1, max = 100))]
+    #[schemars(title = "Images · Maximum per chat", range(min = 1, max = 100))]
     pub max_images: usize,
 
     /// The largest number of images in one call of the model for images. More images are sent in
     /// several calls at once.
-    #[schemars(title = "Images · Of a call", range(min = 1, max = 100))]
+    #[schemars(title = "Images · Maximum per call", range(min = 1, max = 100))]
     pub max_images_per_call: usize,
 
     /// The longest side of an image in pixels. Larger images are shrunk.

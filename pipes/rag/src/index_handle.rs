@@ -83,7 +83,7 @@ async fn open_file(file: &Path) -> Result<Index> {
 
 /// Returns the error for an index that fails. The cause goes to the log only.
 pub(crate) fn unavailable_error(error: &IndexError) -> PipeError {
-    tracing::error!(cause = ?error, "The index cannot be asked.");
-    let message = "the documents cannot be asked now: the log has the cause".into();
+    tracing::error!(cause = ?error, "The document index cannot be queried.");
+    let message = "the document index cannot be opened or queried: the log has the cause".into();
     PipeError::Unavailable { message, retry_after: None }
 }

@@ -64,16 +64,14 @@ pub fn text_source(content: Content, field: &str) -> Result<Value, PipeError> {
         Content::Blocks(blocks) => {
             let text = |(place, block): (usize, Block)| match block.text {
                 Some(text) if block.kind == "text" => Ok(text),
-                _ => {
-                    Err(field_error(&format!("{field}[{place}].type"), "only texts are taken here"))
-                }
+                _ => Err(field_error(&format!("{field}[{place}].type"), "must be `text`")),
             };
             blocks.into_iter().enumerate().map(text).collect::<Result<_, _>>()?
         }
     };
     let data = texts.join("\n\n");
     if data.trim().is_empty() {
-        return Err(field_error(field, "there is nothing in it"));
+        return Err(field_error(field, "must not be empty"));
     }
     Ok(json!({"type": "text", "media_type": "text/plain", "data": data}))
 }
@@ -82,7 +80,7 @@ fn base64_data<'a>(source: &'a Value, field: &str) -> Result<&'a str, PipeError>
     let data = source["data"].as_str().unwrap_or_default();
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=-_ \r\n\t".contains(&byte);
     if data.trim().is_empty() {
-        return Err(source_error(field, "data", "there is nothing in it"));
+        return Err(source_error(field, "data", "must not be empty"));
     }
     if data.bytes().all(fits) {
         Ok(data)

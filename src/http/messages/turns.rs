@@ -102,7 +102,7 @@ impl Conversation {
             TurnRole::System => return self.add_instructions(turn.content, field),
         };
         if turn.role == TurnRole::User && turn.content.is_empty() {
-            return Err(field_error(field, "there is nothing in it"));
+            return Err(field_error(field, "must not be empty"));
         }
         let blocks = match turn.content {
             Content::Text(text) => {

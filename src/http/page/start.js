@@ -19,7 +19,7 @@ async function showStatus() {
     return say(at('status'), `The host at ${ROOT.host} does not answer any more: it is stopped or being restarted.`, 'bad');
   }
   const { status, degraded = [] } = await response.json();
-  if (!status) return say(at('status'), 'The host is stopping: answers under way are finished, and new requests are refused.', 'warn');
+  if (!status) return say(at('status'), 'The host is stopping: requests in flight are finished, and new requests are refused.', 'warn');
   if (!degraded.length) return say(at('status'), 'The host is ready, and all pipes run.', 'good');
   say(at('status'), '', 'warn');
   at('status').className = 'note warn';

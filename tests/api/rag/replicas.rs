@@ -28,7 +28,7 @@ async fn a_database_that_cannot_be_reached_is_told_of_and_asked_again() {
     let host = host_with(Builder::new().variable("RAG_INDEX_URL", url)).await;
     let refused = host.get("/rag").await;
     assert!(
-        refused.error_message(503).contains("The documents cannot be asked now"),
+        refused.error_message(503).contains("The document index cannot be opened or queried"),
         "{}",
         refused.text
     );

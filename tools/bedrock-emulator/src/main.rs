@@ -26,7 +26,7 @@ struct Arguments {
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     address: IpAddr,
 
-    /// The region of calls that name none, as those with a bearer token
+    /// The region of calls without one, such as calls with a bearer token
     #[arg(long, default_value = "us-east-1")]
     region: String,
 

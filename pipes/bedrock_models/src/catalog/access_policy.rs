@@ -14,9 +14,9 @@ pub struct AccessPolicy {
 }
 
 /// The reason why a model of the valve *Denied models* is refused.
-const DENIED: &str = "the valve Denied models keeps it from being used";
-/// The reason why a model beside those of the valve *Allowed models* is refused.
-const NOT_ALLOWED: &str = "the valve Allowed models does not name it";
+const DENIED: &str = "it is in the valve *Denied models*";
+/// The reason why a model that is not in the valve *Allowed models* is refused.
+const NOT_ALLOWED: &str = "it is not in the valve *Allowed models*";
 
 impl AccessPolicy {
     /// Creates the policy of these valves.

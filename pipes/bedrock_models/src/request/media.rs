@@ -362,7 +362,7 @@ fn locate<'a>(
             Err("links are not fetched here: send a data URL, as in data:image/png;base64,…".into())
         }
         _ if url.contains("://") => Err("links of this kind are not taken: send a data URL".into()),
-        "" if url.is_empty() => Err("there is nothing in it".into()),
+        "" if url.is_empty() => Err("must not be empty".into()),
         _ if url.starts_with("file-") => {
             Err("files are not kept here: send the file itself, as a data URL".into())
         }
@@ -378,7 +378,7 @@ fn parse_data_url(url: &str) -> Result<(&str, Cow<'_, str>), PartError> {
         return Err("the data URL must be in base64".into());
     }
     if base64.trim().is_empty() {
-        return Err("there is nothing in it".into());
+        return Err("must not be empty".into());
     }
     Ok((given, normalize(base64)?))
 }

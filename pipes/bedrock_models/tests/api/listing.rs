@@ -263,9 +263,7 @@ async fn names_in_valves_that_no_model_has_are_trouble() {
                 valves.deny = Some(HAIKU.into());
                 valves.aliases = Some(format!("gpt-4o={HAIKU}"));
             },
-            some(&format!(
-                "Model aliases names `{HAIKU}`, but the valve Denied models keeps it from being used"
-            )),
+            some(&format!("Model aliases names `{HAIKU}`, but it is in the valve *Denied models*")),
         ),
         (
             |valves| valves.allow = Some("nobody.*".into()),
