@@ -140,7 +140,7 @@ impl App {
         tokio::select! {
             ended = &mut server => return ended.context("the server failed"),
             () = signals.recv() => {}
-            // Only a runtime that ends takes no signals any more.
+            // This branch is taken only when the runtime shuts down.
             () = reloads => {}
         }
         tracing::info!("Shutting down: requests in flight have {} s.", drain_limit.as_secs());
@@ -301,7 +301,7 @@ fn bind_server(
 }
 
 /// Returns a hook that sets `TCP_USER_TIMEOUT`: the kernel closes a connection whose client reads
-/// nothing for so long.
+/// nothing for this number of seconds.
 fn set_user_timeout(seconds: u64) -> impl Fn(&dyn Any, &mut Extensions) + Clone + Send + 'static {
     let timeout = Some(Duration::from_secs(seconds)).filter(|timeout| !timeout.is_zero());
     move |stream, _| {

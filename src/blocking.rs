@@ -91,7 +91,7 @@ async fn compute_on_thread<T: Send + 'static>(
             drop(turn);
             result
         };
-        // Whoever waited may be gone.
+        // The receiver may have stopped waiting.
         _ = sender.send(spawn_blocking(work).await);
     });
     result.await.map_err(PipeError::internal)?.map_err(PipeError::internal)

@@ -86,13 +86,14 @@ fn format_welcome(
 
 /// Prints the error that ends the program.
 pub fn print_error(error: &anyhow::Error) {
-    // The log lines stand before it.
+    // Log lines are written before the error.
     log::flush(FLUSH_LIMIT);
     let line = format!("Error: {error:#}\n");
     let (written, is_written) = mpsc::channel();
-    // In a thread of its own: a pipe that nobody reads must not keep the program from ending.
+    // The line is written on a thread of its own: a pipe that nobody reads must not keep the
+    // program from ending.
     let writer = thread::Builder::new().spawn(move || {
-        // Nobody is left to be told that it cannot be told.
+        // There is no place left to report this error to.
         _ = io::stderr().write_all(line.as_bytes());
         _ = written.send(());
     });

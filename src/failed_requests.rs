@@ -1,7 +1,7 @@
 //! The last requests that failed, for the admin page.
 //!
-//! They are in memory only, and hold no words that may quote a chat: whoever turns valves is not
-//! thereby one who reads chats.
+//! They are kept in memory only, and without text that may quote a chat: an admin who may edit
+//! valves may not necessarily read chats.
 
 use crate::truncate::truncate;
 use serde::Serialize;

@@ -136,11 +136,11 @@ pub fn unix_seconds() -> u64 {
 /// The key that a route requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Nothing has to be sent.
+    /// No key is needed.
     Open,
-    /// Any key, and web pages of allowed origins that hold one.
+    /// Any key is accepted, also from web pages of allowed origins.
     Models,
-    /// The host's own key, and no web page of another origin.
+    /// The host's own key is needed, and web pages of other origins are refused.
     Admin,
 }
 
@@ -192,10 +192,10 @@ fn matches_pattern(pattern: &str, path: &str) -> bool {
         .any(|end| path.get(end..).is_some_and(|rest| matches_pattern(after, rest)))
 }
 
-/// Every route of the host. Ids may hold `.`, `:` and `/`, so an id takes all of the path that is
-/// not its action.
+/// Every route of the host. Ids may contain `.`, `:` and `/`, so an id takes all of the path that
+/// is not its action.
 pub const ROUTES: &[Route] = &[
-    // Routes are tried in this order, and a pattern with an id takes as long as all of these.
+    // Routes are tried in this order. A pattern with an id is slow to match, so these come first.
     models(Method::POST, "/chat/completions", || web::post().to(chat::complete)),
     models(Method::POST, "/completions", || web::post().to(completions::complete)),
     models(Method::POST, "/messages", || web::post().to(messages::create)),

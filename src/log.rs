@@ -1,9 +1,9 @@
 //! Log lines: written to standard error by a thread of their own, readable on a terminal, JSON
 //! elsewhere.
 //!
-//! A line never blocks and never fails whoever logs it. Lines wait in a queue of bounded size; when
-//! nobody takes them (a pipe that is not read, a full disk), they are dropped and counted. Every
-//! field of every line is cut and freed of control characters, whoever logs it.
+//! Logging a line never blocks and never fails. Lines wait in a queue of bounded size; when they
+//! cannot be written (a pipe that is not read, a full disk), they are dropped and counted. Every
+//! field of every line is shortened and freed of control characters.
 
 mod line;
 mod queue;
@@ -34,7 +34,7 @@ pub enum LogLevel {
     /// Everything.
     #[value(alias = "NOTSET")]
     Trace,
-    /// For developers.
+    /// Lines for developers.
     Debug,
     /// One line for each request.
     Info,
@@ -44,7 +44,7 @@ pub enum LogLevel {
     /// An error: the operator should mend it.
     #[value(aliases = ["CRITICAL", "FATAL"])]
     Error,
-    /// Nothing.
+    /// No lines.
     Off,
 }
 

@@ -24,7 +24,7 @@ const LOG_FLUSH_LIMIT: Duration = Duration::from_secs(1);
 fn main() -> ExitCode {
     let code = run().unwrap_or_else(|error| {
         if is_broken_pipe(&error) {
-            // Whoever read the output has read enough, as in `pipewright valves | head -3`.
+            // The reader of the output has closed it, as in `pipewright valves | head -3`.
             return ExitCode::SUCCESS;
         }
         console::print_error(&error);
@@ -79,7 +79,7 @@ fn find_key_source(parsed: &ParsedCli, loaded: &dotenv::LoadedVariables) -> KeyS
     }
 }
 
-/// Serves until the process is told to stop.
+/// Serves until the process gets a signal to stop.
 #[actix_web::main]
 async fn serve(settings: &Settings, key_source: KeySource) -> anyhow::Result<()> {
     log::init(settings.log_level, settings.log_format);

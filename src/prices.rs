@@ -42,9 +42,9 @@ pub struct Prices(HashMap<String, PipePrices>);
 /// The prices of a pipe's models.
 #[derive(Clone, Debug, Default)]
 struct PipePrices {
-    /// By the model's id within the pipe.
+    /// The prices by the model's id within the pipe.
     exact: HashMap<String, Price>,
-    /// By the beginning of the id, the longest first.
+    /// The prices by the beginning of the id, the longest first.
     prefixes: Vec<(String, Price)>,
 }
 

@@ -168,7 +168,7 @@ impl Registry {
         self.resolve(id).is_some_and(|(slot, _)| slot.stores_responses())
     }
 
-    /// Lets pipes take over a chat by what stands beside the model's name.
+    /// Lets pipes take over a chat by other fields than the model's name.
     pub fn take_over(&self, body: &mut Body) {
         for slot in self.slots().iter() {
             slot.take_over(body, self);

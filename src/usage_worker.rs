@@ -26,7 +26,7 @@ impl UsageWorker {
                 if let QueueCommand::UsageEvent(event) = &command {
                     store.usage().record(usage_row(event));
                 }
-                // Whoever waits for a flush is let go when too many wait.
+                // If the queue is full, a `Flush` is dropped, which ends the wait of its sender.
                 if let Err(TrySendError::Full(QueueCommand::UsageEvent(_))) =
                     to_filters.try_send(command)
                 {
@@ -42,7 +42,7 @@ async fn notify_filters(mut commands: mpsc::Receiver<QueueCommand>, registry: Ar
     while let Some(command) = commands.recv().await {
         match command {
             QueueCommand::UsageEvent(event) => record_in_filters(&registry, *event).await,
-            // Whoever asked may have stopped waiting.
+            // The receiver may have stopped waiting.
             QueueCommand::Flush(answer) => _ = answer.send(()),
         }
     }

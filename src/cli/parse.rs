@@ -40,7 +40,7 @@ pub struct ShownSetting {
     pub source: SettingSource,
 }
 
-/// The text that stands for a secret.
+/// The text that is shown in place of a secret.
 const MASK: &str = "********";
 
 /// Parses these arguments, of which the first is the name of the program, and the environment.

@@ -31,7 +31,7 @@ struct Imported {
     notes: Vec<String>,
 }
 
-/// The text that stands for a secret on the screen.
+/// The text that is shown in place of a secret.
 const MASK: &str = "********";
 
 /// The valves that hold secrets.

@@ -114,11 +114,11 @@ pub fn create(id: &str, root: &Path) -> anyhow::Result<()> {
 /// The forms of a pipe's name.
 struct Names {
     id: String,
-    /// As in `my-pipe`.
+    /// The name of the package, as in `my-pipe`.
     package: String,
-    /// As in `MyPipe`.
+    /// The name of the type, as in `MyPipe`.
     type_name: String,
-    /// As in `My pipe`.
+    /// The title, as in `My pipe`.
     title: String,
 }
 

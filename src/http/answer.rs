@@ -22,7 +22,7 @@ pub struct ResponseHead {
     pub created: u64,
     /// The model as it was asked for.
     pub model: String,
-    /// The model that answers, if its pipe told.
+    /// The model that answers, if its pipe has named it.
     pub answerer: Option<String>,
     /// The side of a router that it is on.
     pub side: Option<Side>,

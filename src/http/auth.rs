@@ -1,7 +1,7 @@
 //! Authentication: the key is checked before a byte of the body is read.
 //!
-//! The host's own key opens everything, and whoever holds it is trusted to say who asks. Named keys
-//! open the models only, and whoever holds one is known by its name.
+//! The host's own key gives access to everything, and its holder is trusted to name the user. Named
+//! keys give access to the models only, and the user of a request is the key's name.
 
 use super::{
     Access, Error, State,
@@ -54,7 +54,7 @@ pub struct Callers {
 
 /// The sender of a request.
 struct Caller {
-    /// The address; `None` for whoever is behind a function, because it is not the function.
+    /// The address; `None` for the clients of a Lambda function, whose peer is the runtime.
     address: Option<IpAddr>,
     /// True if the request's `Host` is a name of this host.
     knows_name: bool,
@@ -79,8 +79,9 @@ impl Callers {
         self.opens_by_default
     }
 
-    /// Returns the address of whoever this peer speaks for; `None` for whoever is behind a
-    /// function, because it is not the function.
+    /// Returns the address of the client, which proxies that the operator trusts may name in a
+    /// header; `None` for the clients of a Lambda function, because the peer is the runtime and not
+    /// the client.
     pub fn address(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         let peer = peer.filter(|_| !headers.contains_key(lambda_adapter::CONTEXT_HEADER));
         peer.map(|peer| self.proxies.client(peer, headers))

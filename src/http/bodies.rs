@@ -30,7 +30,7 @@ const MIN_BYTES_PER_SECOND: usize = 256 << 10;
 /// The limits of one body.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimit {
-    /// In bytes.
+    /// The largest size in bytes.
     pub bytes: usize,
     /// The maximum number of pieces of JSON; `None` if the body is not JSON.
     pub pieces: Option<usize>,

@@ -23,7 +23,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 impl JsonBody for Body {
-    // Chats carry their images inside.
+    // A chat contains its images, as base64.
     const LIMIT: usize = 64 << 20;
     const SHAPE: &'static Shape = &CHAT;
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;

@@ -7,8 +7,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// The chunks of several answers, each with the place of its answer. What they cost is told once,
-/// as a sum, at the end.
+/// The chunks of several answers, each with the index of its answer. Their usage is summed in one
+/// chunk at the end.
 pub struct Choices {
     /// `None` where an answer has ended.
     answers: Vec<Option<ChunkStream>>,

@@ -84,7 +84,7 @@ impl ClientTools {
         self.tools.get(function)
     }
 
-    /// Returns the name of the function that stands for this tool.
+    /// Returns the name of the function that replaces this tool.
     pub fn function_name(&self, kind: ToolKind, namespace: Option<&str>, name: &str) -> String {
         let is_it = |tool: &&ClientTool| {
             tool.kind == kind && tool.name == name && tool.namespace.as_deref() == namespace
@@ -96,7 +96,7 @@ impl ClientTools {
         })
     }
 
-    /// Returns the function that stands for this built-in tool, if the request has one.
+    /// Returns the function that replaces this built-in tool, if the request has one.
     pub fn builtin_function(&self, wanted: BuiltinTool) -> Option<&str> {
         let is_it = |tool: &ClientTool| tool.kind == ToolKind::Builtin(wanted);
         self.tools.iter().find(|(_, tool)| is_it(tool)).map(|(name, _)| name.as_str())
@@ -127,7 +127,7 @@ fn truncate_name(name: &str) -> String {
     format!("{kept}_{:08x}", hasher.finish() as u32)
 }
 
-/// Returns the function that stands for a custom tool: it takes one text, whose grammar the
+/// Returns the function that replaces a custom tool: it takes one text, whose grammar the
 /// description explains.
 pub fn custom_function(
     name: String,
@@ -163,7 +163,7 @@ pub fn custom_function(
     }
 }
 
-/// Returns the arguments of the function that stands for a custom tool, for this text.
+/// Returns the arguments of the function that replaces a custom tool, for this text.
 pub fn custom_arguments(input: &str) -> String {
     json!({"input": input}).to_string()
 }

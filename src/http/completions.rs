@@ -96,7 +96,7 @@ fn parse_prompts(prompt: Value) -> Result<Vec<String>, PipeError> {
     }
 }
 
-/// Returns the chat that stands for a prompt.
+/// Returns the chat that asks for the continuation of a prompt.
 fn chat_messages(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
     let Some(suffix) = suffix.filter(|suffix| !suffix.is_empty()) else {
         return vec![Message::new(Role::User, prompt)];

@@ -21,7 +21,7 @@ struct Parameters {
 
 /// The conversations that a request may use.
 enum Scope {
-    /// Those of one user, or of an API key, which is a user of its own.
+    /// The conversations of one user, or of an API key, which is a user of its own.
     User(String),
     /// All, with the host's own key.
     All,

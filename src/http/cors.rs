@@ -21,9 +21,9 @@ use url::Url;
 /// The origins of the web pages that may use models and chats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowedOrigins {
-    /// Every page.
+    /// The pages of all origins.
     All,
-    /// The pages of these origins; no page, if there are none.
+    /// The pages of these origins. If the set is empty, no page may.
     Some(BTreeSet<String>),
 }
 

@@ -91,7 +91,7 @@ enum EncodedVector {
 
 impl JsonBody for EmbeddingsBody {
     const LIMIT: usize = 16 << 20;
-    // The shapes of `input` are told by its first item.
+    // The type of the first item of `input` decides the type of all.
     const SHAPE: &'static Shape = &Object(
         &[
             ("model", &Text),

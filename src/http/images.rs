@@ -34,10 +34,11 @@ pub struct ImagesBody {
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum ImageResponseFormat {
-    /// As base64. OpenAI's newer models know nothing else.
+    /// Base64, the only format of OpenAI's newer models.
     #[default]
     B64Json,
-    /// As a URL. Nothing is kept here that another one could lead to, so it holds the picture.
+    /// A `data:` URL that holds the image. Images are not stored, so no other URL could lead to
+    /// them.
     Url,
 }
 

@@ -141,12 +141,12 @@ pub fn parse<T: JsonBody>(json: &mut [u8]) -> Result<T, Error> {
         return Ok(body);
     }
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    // Of a number that is too large, and of a word that is none, serde_json speaks as of what is no
-    // JSON.
+    // serde_json reports numbers out of range and unknown enum values as syntax errors, so valid
+    // JSON is recognised beforehand.
     let is_json = serde_json::from_slice::<IgnoredAny>(json).is_ok();
     let body = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| describe_error::<T>(&error, is_json))?;
-    // It is whole, so something stands behind it.
+    // The value is complete, so the error must be trailing data.
     deserializer.end().map_err(|error| syntax_error(&error))?;
     Ok(body)
 }

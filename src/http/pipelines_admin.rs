@@ -23,7 +23,7 @@ use serde::Deserialize;
 use serde_json::json;
 use std::io;
 
-/// The longest part of a problem that stands in the name of a pipe, in characters.
+/// The longest part of a problem that is appended to the name of a pipe, in characters.
 const MAX_PROBLEM_CHARS: usize = 80;
 
 /// `GET /pipelines`: the pipe whose valves were saved last, or that was added last, comes first,

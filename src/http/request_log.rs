@@ -70,7 +70,7 @@ pub struct Outcome {
     complete: bool,
     /// The model that was asked for, if the host has it.
     pub model: Option<String>,
-    /// Until the first chunk of the answer.
+    /// The time until the first chunk of the answer.
     pub first_chunk: Option<Duration>,
     /// The usage of the answer.
     pub usage: Option<Usage>,

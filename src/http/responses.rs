@@ -86,7 +86,7 @@ pub async fn input_tokens(
     Ok(token_count_response(count).json(counted))
 }
 
-/// `POST /responses/compact`: a summary that stands in place of the conversation.
+/// `POST /responses/compact`: a summary that replaces the conversation.
 pub async fn compact(context: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
     let converted = context.compute(|| body.0.for_compaction().into_chat()).await?;
     let ConvertedRequest { chat, options, field_paths } = converted;

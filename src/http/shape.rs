@@ -21,8 +21,8 @@ pub enum Shape {
     Any,
     /// A text.
     Text,
-    /// A text that names the type of its object, as a block's `type` does. Whoever reads the object
-    /// refuses other types than these.
+    /// A text that names the type of its object, as a block's `type` does. The code that reads the
+    /// object refuses other types than these.
     Kind(&'static [&'static str]),
     /// One of these words.
     Word(&'static [&'static str]),

@@ -21,9 +21,9 @@ const TYPICAL_LINE_BYTES: usize = 512;
 pub enum LineFormat {
     /// One JSON object a line.
     Json,
-    /// For people.
+    /// Text for people.
     Text,
-    /// For people, in colour.
+    /// Text for people, in colour.
     ColouredText,
 }
 

@@ -54,7 +54,8 @@ impl LineQueue {
     pub fn flush(&self, limit: Duration) {
         let (written, all_written) = channel();
         if self.lines.try_send(LogItem::Flush(written)).is_ok() {
-            // An error means that time is up: whoever does not read by now gets no more lines.
+            // An error means that the time limit is over: a reader that does not read by now gets
+            // no more lines.
             _ = all_written.recv_timeout(limit);
         }
     }
@@ -78,14 +79,14 @@ fn write_lines(waiting: &Receiver<LogItem>) {
         let batch = LineBatch::collect(item, waiting);
         let is_written = write_all_blocking(&mut io::stderr(), batch.text.as_bytes()).is_ok();
         let left = QUEUED_BYTES.fetch_sub(batch.text.len(), Ordering::Relaxed);
-        // Whoever waited may have given up.
+        // The receiver may have stopped waiting.
         batch.flushes.iter().for_each(|written| _ = written.send(()));
         if !is_written {
             DROPPED.fetch_add(batch.lines, Ordering::Relaxed);
             continue;
         }
-        // Whoever logs wakes this thread only while it waits for a line. Under load that is once in
-        // this time, and not for each line.
+        // A thread that logs wakes this thread only while it waits for a line. Under load that is
+        // once in this time, and not for each line.
         thread::sleep(WRITE_PAUSE);
         let dropped = dropped_lines();
         // It is reported when there is room again, as a line like any other.
@@ -102,7 +103,7 @@ fn write_lines(waiting: &Receiver<LogItem>) {
 struct LineBatch {
     text: String,
     lines: u64,
-    /// Those who wait until the lines are written.
+    /// The senders that wait until the lines are written.
     flushes: Vec<Sender<()>>,
 }
 

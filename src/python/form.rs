@@ -244,7 +244,7 @@ fn is_secret(name: &str, property: &Value) -> bool {
     is_text(property) && (says_so || (is_named && !is_public))
 }
 
-/// Returns whether one of the words stands in a name: `apiKey`, `API_KEY` and `api-key` hold `key`.
+/// Returns whether a name contains one of the words: `apiKey`, `API_KEY` and `api-key` hold `key`.
 fn has_word(name: &str, words: &[&str]) -> bool {
     let mut split = String::new();
     let mut was_lowercase = false;

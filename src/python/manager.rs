@@ -102,7 +102,7 @@ impl Manager {
                     let deletion = Deletion { deletes_valves: true, reply };
                     self.send(stem, FileCommand::Delete(deletion)).await;
                 }
-                // Whoever asked may have stopped waiting.
+                // The receiver may have stopped waiting.
                 None => _ = reply.send(Err(not_found(&id))),
             },
             Request::Rescan(reply) => {

@@ -84,11 +84,11 @@ pub struct PythonSettings {
 /// The Python pipelines that run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PythonMode {
-    /// None.
+    /// No Python files.
     Off,
-    /// Those in the data folder.
+    /// The Python files in the data folder.
     Files,
-    /// Those in the data folder, and the API adds and deletes them.
+    /// The Python files in the data folder, and the API adds and deletes them.
     On,
 }
 

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 /// The places that a pipe's valves are read from.
 #[derive(Clone, Default)]
 pub struct ConfigSources {
-    /// The data folder; what the UI saves stands in `<folder>/<pipe>/valves.json`.
+    /// The data folder. The UI saves valves in `<folder>/<pipe>/valves.json`.
     pub folder: PathBuf,
     /// The operator's `valves.toml`; it need not exist.
     pub file: PathBuf,

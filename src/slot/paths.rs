@@ -1,9 +1,9 @@
 //! Checks of file paths and database URLs in valves.
 //!
-//! Whoever turns valves and whoever runs the machine are two people: the one must not read or write
-//! the files of the other. So a path that was entered lies in a folder that only the operator
-//! names. A path that the operator sets, in `valves.toml` or the environment, is bound less: it
-//! only keeps out of the kernel's folders and of the host's own files.
+//! The admin who edits valves and the operator of the machine may be two people: the admin must not
+//! read or write the files of the other. So a path that was entered lies in a folder that only the
+//! operator names. A path that the operator sets, in `valves.toml` or the environment, is bound
+//! less: it only keeps out of the kernel's folders and of the host's own files.
 
 use crate::valves::PathKind;
 use std::{
@@ -13,7 +13,7 @@ use std::{
 };
 use url::Url;
 
-/// The folders that paths in valves must lie in. An empty list stands for the one within the data
+/// The folders that paths in valves must lie in. An empty list means the one within the data
 /// folder.
 #[derive(Clone, Debug, Default)]
 pub struct PathRoots {

@@ -70,7 +70,7 @@ impl<P: Pipe> PipeSlot<P> {
         };
         let found = match valve_store.load(P::ID).await {
             Ok(found) => warn_if_unreadable::<P>(found),
-            // A database that is away is told of once, not by every pipe.
+            // A database that is unreachable is reported once, not by every pipe.
             Err(error @ PipeError::Unavailable { .. }) => unread(&error),
             Err(error) => warn_if_unreadable::<P>(unread(&error)),
         };

@@ -18,7 +18,7 @@ const NON_MODEL_WORDS: [&str; 2] = ["auto", "local"];
 /// The largest number of names of one valve that are checked.
 const MAX_REFERENCES: usize = 100;
 
-/// Returns the models that the text of a valve names. An address is none.
+/// Returns the models that the text of a valve names. An address names no model.
 pub fn parse_references(valve: &str, text: &str) -> Vec<ModelReference> {
     let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty() && !id.contains("://"));
     let ids = ids.filter(|id| !NON_MODEL_WORDS.contains(id)).take(MAX_REFERENCES);

@@ -31,7 +31,8 @@ pub struct ValveProperty {
     pub accepts_null: bool,
     /// The default.
     pub default: Value,
-    /// For a secret that is sent to an address: the valves that may hold the address.
+    /// The valves that may hold the address to which the secret is sent; empty if the valve is no
+    /// secret.
     pub origins: Vec<String>,
     /// The type of JSON that it takes, if it is neither a text, a number nor a list of texts.
     pub json_type: Option<String>,

@@ -96,8 +96,8 @@ impl ValvesUpdate<'_> {
     /// Returns an error for each secret that would be sent to another host without having been
     /// entered for it.
     ///
-    /// Whoever may turn valves but not read secrets could otherwise have them sent to a host of
-    /// their own.
+    /// An admin who may edit valves but not read secrets could otherwise have them sent to a host
+    /// of their own.
     pub fn check_secret_origins(
         &self,
         next: &Values,

@@ -68,7 +68,7 @@ impl BuiltinTool {
         }
     }
 
-    /// Returns the function that stands for it, under this name.
+    /// Returns the function that replaces the tool, under this name.
     pub fn function(self, name: String, fields: &Map<String, Value>) -> FunctionTool {
         let own = |field: &str| fields.get(field).filter(|value| !value.is_null()).cloned();
         let (mut description, mut schema) = self.schema();

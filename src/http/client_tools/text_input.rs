@@ -15,12 +15,12 @@ pub struct TextInput {
 /// The place in the JSON of a call's arguments.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum State {
-    /// Before the text.
+    /// The parser is before the text.
     #[default]
     Before,
-    /// Within the text.
+    /// The parser is within the text.
     Within,
-    /// After the text, or in arguments of another shape.
+    /// The parser is after the text, or in arguments of another shape.
     Done,
 }
 

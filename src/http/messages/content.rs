@@ -48,35 +48,35 @@ pub struct Block {
     /// `text`, `image`, `tool_use`, …
     #[serde(rename = "type")]
     pub kind: String,
-    /// Of a text.
+    /// The text of a `text` block.
     pub text: Option<String>,
-    /// Of an image or a document: its source.
+    /// The source of an `image` or `document` block.
     pub source: Option<Value>,
-    /// Of a document.
+    /// The title of a `document` block.
     pub title: Option<String>,
-    /// Of a document: what the model should know about it.
+    /// The context of a `document` block: what the model should know about the document.
     pub context: Option<String>,
-    /// Of a document: whether citations are enabled. Of a text: its citations.
+    /// In a `document` block: whether citations are enabled. In a `text` block: the citations.
     pub citations: Option<Value>,
-    /// Of a call.
+    /// The id of a `tool_use` block.
     pub id: Option<String>,
-    /// Of a call: the tool's name.
+    /// The tool's name in a `tool_use` block.
     pub name: Option<String>,
-    /// Of a call: the arguments.
+    /// The arguments in a `tool_use` block.
     pub input: Option<Box<RawValue>>,
-    /// Of a result: the call that it answers.
+    /// The id of the call that a `tool_result` block answers.
     pub tool_use_id: Option<String>,
-    /// Of a result: the output of the tool.
+    /// The output of the tool in a `tool_result` block.
     pub content: Option<Content>,
-    /// Of a result: whether the tool has failed.
+    /// `true` in a `tool_result` block if the tool has failed.
     pub is_error: Option<bool>,
-    /// Of a thought: its words.
+    /// The text of a `thinking` block.
     pub thinking: Option<String>,
-    /// Of a thought: the proof that its words are unchanged.
+    /// The signature of a `thinking` block, which proves that its text is unchanged.
     pub signature: Option<String>,
-    /// Of a thought that is not shown.
+    /// The encrypted content of a `redacted_thinking` block.
     pub data: Option<String>,
-    /// The mark up to which the prompt is cached.
+    /// The `cache_control` of the block: the prompt is cached up to its end.
     pub cache_control: Option<Value>,
     /// The fields that only blocks of other types have.
     #[serde(flatten)]

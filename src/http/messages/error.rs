@@ -31,7 +31,7 @@ fn prompt_too_long(message: &str) -> String {
 
 /// Returns the tokens of the prompt and their limit, if a message names both.
 fn prompt_sizes(message: &str) -> Option<(u64, u64)> {
-    // A greater-than sign stands between a sum and the limit.
+    // The message has a greater-than sign between a sum and the limit.
     if let Some((sum, most)) = message.rsplit_once('>') {
         let sum = sum.rsplit_once(':').map_or(sum, |(_, sum)| sum);
         let tokens = token_counts(sum).into_iter().sum();

@@ -67,7 +67,7 @@ fn object(properties: Map<String, Value>, needs: &[Need]) -> Value {
     schema
 }
 
-/// Returns the schema of a number, without bounds that are none.
+/// Returns the schema of a number, without bounds that every number keeps.
 fn number(kind: &str, least: f64, most: f64) -> Value {
     let mut schema = json!({"type": kind});
     if least.is_finite() {

@@ -11,7 +11,7 @@ use serde_json::Value;
 #[serde(default)]
 pub struct OnBehalfOf {
     user: Option<Value>,
-    /// With the host's own key: everything is seen, as by whoever keeps the documents.
+    /// `true` for the host's own key, which may read all documents.
     everything: bool,
 }
 

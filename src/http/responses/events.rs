@@ -186,14 +186,14 @@ impl EventWriter {
         open.into_iter().for_each(|place| self.end_item(place));
     }
 
-    /// Returns the place of the open reasoning, which is begun if there is none.
+    /// Returns the index of the open reasoning item, and begins one if none is open.
     fn open_reasoning(&mut self) -> usize {
         let is_thinking = |item: &OutputItem| matches!(item.kind, OutputItemKind::Reasoning(..));
         self.find_open_item(is_thinking)
             .unwrap_or_else(|| self.begin_item(OutputItemKind::Reasoning(String::new(), vec![])))
     }
 
-    /// Returns the place of the open message, which is begun if there is none.
+    /// Returns the index of the open message, and begins one if none is open.
     fn open_message(&mut self) -> usize {
         let is_speaking = |item: &OutputItem| matches!(item.kind, OutputItemKind::Message(..));
         self.find_open_item(is_speaking).unwrap_or_else(|| {
@@ -235,7 +235,7 @@ impl EventWriter {
         let place = self.push_item(kind);
         let mut item = self.response.item_object(place);
         if is_message {
-            // Its one part is added by an event of its own.
+            // The event `response.content_part.added` adds the only part.
             item["content"] = json!([]);
         }
         let added = json!({"output_index": place, "item": item});

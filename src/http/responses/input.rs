@@ -276,7 +276,8 @@ impl InputItem {
         (!words.is_empty()).then(|| format!("[{}] {}", self.kind(), words.join("\n")))
     }
 
-    /// Returns the assistant's message at the end, which is added if there is none.
+    /// Returns the assistant's message at the end, and adds one if the last message is of another
+    /// role.
     fn assistant_message<'a>(&self, messages: &'a mut Vec<PlacedMessage>) -> &'a mut Message {
         if messages.last().is_none_or(|(_, last)| last.role != Role::Assistant) {
             messages.push((format!("{}.content", self.field), empty_message(Role::Assistant)));

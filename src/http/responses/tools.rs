@@ -237,7 +237,7 @@ impl ConvertedTools {
         self.left_out.iter().any(|left_out| left_out == kind)
     }
 
-    /// Returns the choice of the function that stands for this tool.
+    /// Returns the choice of the function that replaces this tool.
     fn convert_named_tool(&self, tool: &Value) -> Option<Value> {
         let text = |name: &str| tool.get(name).and_then(Value::as_str);
         let name = match text("type")? {

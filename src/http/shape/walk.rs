@@ -23,7 +23,7 @@ pub fn check(json: &[u8], shape: &'static Shape) -> Result<(), SchemaViolation> 
     let checked = check.deserialize(&mut serde_json::Deserializer::from_slice(json));
     match (progress.violation.take(), checked) {
         (Some(violation), _) => Err(violation),
-        // The check went no further, though there is more.
+        // The JSON is valid, but the check could not deserialize it, as with a number out of range.
         (None, Err(error)) if serde_json::from_slice::<IgnoredAny>(json).is_ok() => {
             let error = error.to_string();
             let rule = describe_unreadable(&error).unwrap_or(&error).to_owned();
