@@ -148,7 +148,8 @@ impl Account {
         }
     }
 
-    /// Adds the credentials: the most particular valve that is set, else AWS's own chain.
+    /// Adds the credentials: those of the most specific valve that is set, else AWS's default
+    /// chain.
     async fn with_credentials(&self, loader: ConfigLoader) -> ConfigLoader {
         let valves = &self.valves;
         if let Some(key) = valves.bedrock_api_key.expose() {

@@ -82,33 +82,33 @@ pub struct Family {
 pub enum Samplers {
     /// Both in one request.
     Both,
-    /// Both, but none while it thinks.
+    /// Both, but none in a request for reasoning.
     NotWhileReasoning,
-    /// One of them; then it is the temperature.
+    /// One of them: if the client sets both, `temperature` is sent.
     One,
-    /// None.
+    /// No sampler.
     None,
 }
 
-/// The place of `top_k` among the model's own fields.
+/// The place of `top_k` among the additional model fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TopK {
-    /// It is not taken.
+    /// The model does not accept it.
     Unsupported,
-    /// Into the field of this name.
+    /// In the field of this name.
     Field(&'static str),
-    /// Into Nova's own `inferenceConfig`.
+    /// In Nova's own `inferenceConfig`.
     Nova,
 }
 
 /// The support of tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ToolSupport {
-    /// Not at all.
+    /// The model does not accept tools.
     Unsupported,
-    /// Only when the answer is not streamed.
+    /// Tools are accepted if the answer is not streamed.
     NotStreamed,
-    /// Always.
+    /// Tools are accepted in every request.
     Supported,
 }
 
@@ -117,20 +117,20 @@ pub enum ToolSupport {
 pub enum ToolSchema {
     /// Any schema of an object.
     Any,
-    /// At the root `type`, `properties` and `required` alone.
+    /// The root of the schema may have `type`, `properties` and `required` only.
     SimpleRoot,
-    /// The same, and below it hardly more.
+    /// The same holds at the root, and few more keywords are accepted below it.
     Simple,
 }
 
 /// The control of a family's reasoning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReasoningControl {
-    /// It cannot be asked.
+    /// Requests cannot control the reasoning.
     Unsupported,
-    /// Claude, within a number of tokens.
+    /// Claude: a budget in tokens.
     Budget,
-    /// Claude, as it sees fit.
+    /// Claude: adaptive reasoning.
     Adaptive {
         /// `true` if its reasoning cannot be turned off.
         always: bool,
@@ -139,37 +139,37 @@ pub enum ReasoningControl {
     },
     /// Nova's `reasoningConfig`.
     Nova,
-    /// The effort as a word in the field of this name.
+    /// The effort as a text in the field of this name.
     Word(&'static str),
-    /// The effort as a word in an object of this name.
+    /// The effort as a text in an object of this name.
     Object(&'static str),
 }
 
-/// The JSON schemas that a family can be bound to.
+/// The JSON schemas that Bedrock enforces for answers of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JsonSchemaSupport {
-    /// None.
+    /// No schema is enforced.
     Unsupported,
-    /// Those without limits on numbers, texts and lists.
+    /// Schemas without limits on numbers, texts and lists.
     WithoutLimits,
-    /// Any.
+    /// Any schema.
     Any,
 }
 
 /// The parts of a request that a family caches at cache points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheSupport {
-    /// Nothing.
+    /// Nothing is cached.
     Unsupported,
     /// The system prompt and the conversation.
     Messages,
     /// The tools too.
     WithTools,
-    /// The tools too, and all of it for an hour if that is wished.
+    /// The tools too, and all parts for an hour on request.
     OneHour,
 }
 
-/// Words in the base ids of models that do none of what we can ask for.
+/// Parts of the base ids of models for which this pipe has no operation.
 const UNSUPPORTED: &[&str] =
     &["stability.", "canvas", "nova-reel", "sonic", "-image", "twelvelabs."];
 
@@ -213,7 +213,8 @@ impl Family {
             ("tools", self.tools != ToolSupport::Unsupported),
             ("tool_choice", self.tool_choice),
             ("parallel_tool_calls", self.single_tool_call),
-            // A model that cannot be bound to a schema is asked in words, or a tool stands in.
+            // If Bedrock does not enforce schemas for a model, the prompt asks for the format, or a
+            // tool takes its place.
             ("response_format", true),
             ("structured_outputs", self.json_schema != JsonSchemaSupport::Unsupported),
             ("reasoning", thinks),

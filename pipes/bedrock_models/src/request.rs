@@ -96,9 +96,9 @@ pub enum ToolCallFilter {
     /// All.
     #[default]
     All,
-    /// The first: the client wants one at a time, and the model cannot be told so.
+    /// The first call is kept: the client wants one at a time, and the model has no setting for it.
     First,
-    /// None: the client forbids tools, and the model cannot be told so.
+    /// No call is kept: the client forbids tools, and the model has no setting for it.
     None,
 }
 

@@ -90,9 +90,9 @@ impl ResponseStream {
                 self.decoder.push(&bytes);
                 Poll::Ready(Ok(true))
             }
-            // A body that ends is complete only if the message has ended; to HTTP a cut one looks
-            // the same. Once the message has ended, a broken connection costs no more than the
-            // usage.
+            // The answer is complete after `messageStop` only: a truncated body may look to HTTP
+            // like one that has ended. If the connection breaks after `messageStop`, only the usage
+            // is lost.
             Poll::Ready(Some(Err(_)) | None) => {
                 self.body = None;
                 let is_complete = self.handler.is_stopped();

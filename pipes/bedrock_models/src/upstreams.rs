@@ -16,7 +16,7 @@ pub struct Upstreams {
     by_region: RwLock<RegionUpstreams>,
 }
 
-/// By their ids, within their regions.
+/// The upstreams of models by model id, within each region.
 type RegionUpstreams = HashMap<Arc<str>, HashMap<Arc<str>, Arc<Upstream>>>;
 
 /// The largest number of models of a region. More than an account has.

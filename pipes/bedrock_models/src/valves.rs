@@ -507,7 +507,8 @@ fn is_set(text: &Option<String>) -> bool {
     text.as_deref().is_some_and(|text| !text.is_empty())
 }
 
-/// Returns the rule that an endpoint breaks, if it does; an empty text is none.
+/// Returns the rule that an endpoint breaks, if it does. An empty text is no endpoint, and breaks
+/// none.
 fn endpoint_rule(url: &str) -> Option<&'static str> {
     if url.is_empty() {
         return None;

@@ -85,7 +85,7 @@ impl ListError {
         format!("Amazon Bedrock's models{region} cannot be listed: {}", self.message)
     }
 
-    /// Returns the error of a chat with the entry that stands for the missing list.
+    /// Returns the error of a chat with the entry that is shown for a missing list.
     pub fn to_pipe_error(&self, region: Option<&str>) -> PipeError {
         let message = self.describe(region);
         match self.kind {

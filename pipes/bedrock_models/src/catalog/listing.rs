@@ -60,7 +60,8 @@ pub enum Lookup<'a> {
     Found(&'a Arc<ModelEntry>),
     /// A model in the one region that the id names. No other model answers in its place.
     Pinned(&'a Arc<ModelEntry>),
-    /// An entry that stands for models that could not be listed. A chat with it explains why.
+    /// An entry that is shown in place of models that could not be listed. A chat with it explains
+    /// why.
     Incomplete(PipeError),
     /// A model that the valves deny, and why.
     Denied(&'static str),
@@ -216,7 +217,7 @@ impl Listing {
         prefixes.find_map(|prefix| self.entry(&format!("{prefix}{base}")))
     }
 
-    /// Looks up what an id stands for.
+    /// Looks up the model that an id names.
     pub fn look_up(&self, id: &str) -> Lookup<'_> {
         if let Some(entry) = self.entry(id) {
             return Lookup::Found(entry);

@@ -17,7 +17,7 @@ use std::{borrow::Cow, sync::Arc};
 pub struct ModelEntry {
     /// The id by which clients call it.
     pub id: Arc<str>,
-    /// The id that Bedrock gets: the same, or the ARN that the id stands for.
+    /// The id that Bedrock gets: the same, or the ARN that the id means.
     pub model_id: String,
     /// The name for the picker.
     pub name: Arc<str>,

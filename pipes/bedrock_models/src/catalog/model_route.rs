@@ -22,16 +22,16 @@ pub enum RouteList {
     Deployed,
     /// Endpoints of Amazon Bedrock Marketplace.
     Marketplace,
-    /// Routers, which choose between models by the prompt.
+    /// Prompt routers.
     Routers,
 }
 
-/// A way to a model.
+/// A route to a model: the id that clients use, and the id that Bedrock gets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelRoute {
-    /// The id that people read and call it by.
+    /// The id in the model list, by which clients call the model.
     pub id: String,
-    /// The model id of requests to Bedrock: the same id, or the ARN that it stands for.
+    /// The model id of requests to Bedrock: the same id, or the ARN that it means.
     pub model_id: String,
     /// The name for people.
     pub name: String,

@@ -17,7 +17,7 @@ pub enum ModelNameValve {
     Fallbacks,
 }
 
-/// A name in a valve that stands for no model that can be called.
+/// A name in a valve for which there is no model that can be called.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnknownModelName {
     valve: ModelNameValve,

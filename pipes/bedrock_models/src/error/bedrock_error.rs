@@ -10,14 +10,14 @@ use std::time::Duration;
 /// The error of a call, or of a stream that broke off.
 #[derive(Debug)]
 pub enum BedrockError {
-    /// The model has failed again and again, and is not asked for so long.
+    /// The circuit breaker of the model is open, because calls have failed repeatedly.
     CircuitOpen {
-        /// For so long.
+        /// The time until the model is called again.
         wait: Duration,
         /// The kind of the last failure.
         cause: FailureKind,
     },
-    /// As many requests are under way as may be.
+    /// The concurrency limit is reached.
     ConcurrencyLimit,
     /// No answer has begun within this time.
     FirstByteTimeout(Duration),
@@ -25,7 +25,7 @@ pub enum BedrockError {
     Send(SendError),
     /// The connection was cut.
     ConnectionClosed,
-    /// Nothing has come for too long.
+    /// The response was silent for longer than the idle time-out.
     IdleTimeout,
     /// Something cannot be read.
     Protocol(String),

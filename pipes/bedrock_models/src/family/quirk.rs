@@ -15,17 +15,17 @@ pub enum Quirk {
     TwoSamplers,
     /// Any sampler.
     Samplers,
-    /// Files.
+    /// Document blocks.
     Documents,
-    /// Texts that end the answer.
+    /// Stop sequences.
     StopSequences,
-    /// To be called step by step.
+    /// Streamed answers.
     Streaming,
-    /// To be asked for an answer in one piece: it took longer than such an answer may.
+    /// Whole answers: one took longer than its time-out.
     SlowWholeAnswers,
-    /// Tools while it is called step by step.
+    /// Tools in a request for a streamed answer.
     StreamedTools,
-    /// That a tool is demanded.
+    /// A `toolChoice` that demands a tool.
     ToolChoice,
     /// `strict` tools.
     Strict,
@@ -35,15 +35,15 @@ pub enum Quirk {
     ThisToolSchema,
     /// A system prompt.
     System,
-    /// Instructions amid the conversation.
+    /// System messages in the middle of the conversation.
     SystemTurns,
-    /// Words beside a call of a tool, or beside its result.
+    /// Text in the same turn as a tool call or its result.
     MixedTurns,
-    /// More tokens in an answer than these.
+    /// A `maxTokens` above this number.
     MaxTokens(u32),
-    /// More tokens in the answer to this chat than these, which its input leaves of the context.
+    /// A `maxTokens` above this number, which the input of this chat leaves of the context.
     RemainingTokens(u32),
-    /// A begun answer.
+    /// An assistant message at the end of the chat.
     Prefill,
     /// Cache points.
     CachePoints,
@@ -51,20 +51,20 @@ pub enum Quirk {
     Schema,
     /// An answer in this schema.
     ThisSchema,
-    /// A budget of thinking.
+    /// A token budget for reasoning.
     Budget,
-    /// Thinking as it sees fit.
+    /// Adaptive reasoning.
     Adaptive,
-    /// Reasoning that is not its own.
+    /// Reasoning blocks of another model.
     ForeignReasoning,
-    /// A field of this name among the model's own.
+    /// An additional model field of this name.
     Field(String),
-    /// To be called by its own id rather than by a profile's.
+    /// Calls by its base id: it needs an inference profile's id.
     BaseId,
 }
 
-/// Words of refusals, all in small letters, and what they teach. The first row all of whose words
-/// are there counts.
+/// Lower-case words of error messages, and the quirk that they mean. The first row whose words are
+/// all in the message counts.
 ///
 /// Most are quoted in `docs/reference/bedrock.md`, "Errors" and "Converse request".
 const PHRASES: &[(&[&str], Quirk)] = &[

@@ -31,13 +31,13 @@ struct Answer {
 
 /// The chunks of an answer.
 enum AnswerChunks {
-    /// Those of `ConverseStream`'s response, which has begun.
+    /// The chunks of a `ConverseStream` response, which has begun.
     Stream(Box<TrackedStream<ResponseStream>>),
-    /// Those of a response of `Converse`.
+    /// The chunks of a `Converse` response.
     Whole(Vec<Chunk>),
 }
 
-/// Answers a chat by the first of these models that can.
+/// Answers a chat with the first of these models that can.
 pub async fn chat(
     call: &Call,
     candidates: &[Arc<ModelEntry>],
@@ -58,8 +58,8 @@ pub async fn chat(
     Ok(restore_calls(chunks.with_stop_sequences(answer.stop_sequences), answer.tools))
 }
 
-/// Asks one model. A request that is rejected for its form is sent again without what was rejected,
-/// at most [`MAX_NEW_QUIRKS`] times.
+/// Calls one model. If it rejects a field that a quirk names, the request is sent again without the
+/// field, at most [`MAX_NEW_QUIRKS`] times.
 async fn ask(
     call: &Call,
     entry: &ModelEntry,
@@ -78,15 +78,15 @@ async fn ask(
             deps.quirks.learn(&entry.id, &Quirk::SlowWholeAnswers, deps.caller);
         }
         let quirk = error.service_error().and_then(find_quirk);
-        // A field that the client itself has added is for the client to remove.
+        // If the client itself has added the field, only the client removes it.
         let quirk = quirk.filter(|(quirk, _)| !request::is_client_field(call, quirk));
         let quirk = quirk.filter(|(quirk, _)| !quirks.contains(quirk));
         let Some((quirk, phrase)) = quirk.filter(|_| quirks.len() < known.len() + MAX_NEW_QUIRKS)
         else {
             return Err(CandidateError::from_call(error, &entry.location()));
         };
-        // Words of the chat itself may only be quoted: then this chat is sent without the field,
-        // and nothing is learned.
+        // The message may quote words of the chat. Then this chat is sent without the field, and no
+        // quirk is learned.
         let is_quoted = is_quoted_in(&call.body, &phrase);
         if quirk == Quirk::BaseId && !is_quoted {
             deps.quirks.learn(&entry.id, &quirk, deps.caller);
@@ -100,8 +100,8 @@ async fn ask(
             return Err(CandidateError::from_call(error, &entry.location()));
         }
     };
-    // A change that has helped is remembered. One that has not might have been the chat's own
-    // fault.
+    // Only quirks whose change has helped are remembered; otherwise the chat itself may have been
+    // at fault.
     learned.iter().for_each(|quirk| deps.quirks.learn(&entry.id, quirk, deps.caller));
     Ok(answer)
 }

@@ -18,11 +18,11 @@ use tool_schema::sanitize_name;
 pub enum AnswerFormat<'a> {
     /// It has none.
     Any,
-    /// The model is bound to the schema.
+    /// Bedrock enforces the schema.
     Native(OutputConfig),
-    /// The model has to call a tool whose arguments are the answer.
+    /// The model must call a tool whose arguments are the answer.
     Tool(ToolSpec<'a>),
-    /// The model is asked for it. It may put a fence around what it writes.
+    /// The prompt asks for the format. The model may write the answer in a code fence.
     Instructions(Cow<'a, str>),
 }
 

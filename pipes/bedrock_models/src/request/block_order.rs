@@ -34,7 +34,7 @@ fn append<'a>(turns: &mut Vec<ConverseMessage<'a>>, role: ConverseRole, content:
     match turns.last_mut() {
         Some(last) if last.role == role => {
             last.content.extend(content);
-            // Reasoning stands before the text of the answer.
+            // Reasoning comes before the text of the answer.
             last.content.sort_by_key(|block| !matches!(block, Block::ReasoningContent(_)));
         }
         _ => turns.push(ConverseMessage { role, content }),
@@ -88,7 +88,7 @@ pub fn separate_tool_turns(turns: Vec<ConverseMessage<'_>>) -> Vec<ConverseMessa
             separated.push(ConverseMessage { role, content });
             continue;
         }
-        // A cache point stays behind what it stands behind.
+        // A cache point stays after the block that it follows.
         let (mut tools, mut words, mut of_tools) = (Vec::new(), Vec::new(), false);
         for block in content {
             if has_content(&block) {

@@ -76,7 +76,7 @@ pub struct GuardrailConfig<'a> {
     pub guardrail_version: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<&'a str>,
-    /// For streamed answers only.
+    /// The mode in which a guardrail checks a streamed answer; not set for whole answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream_processing_mode: Option<&'a str>,
 }
@@ -155,7 +155,7 @@ pub enum Block<'a> {
     CachePoint(CachePoint),
 }
 
-/// A picture, a film or a sound.
+/// An image, a video or an audio file.
 #[derive(Debug, Serialize)]
 pub struct Media<'a> {
     pub format: &'static str,
@@ -170,7 +170,7 @@ pub enum MediaSource<'a> {
     Bytes(Cow<'a, str>),
     /// Here, as text.
     Text(Cow<'a, str>),
-    /// In S3.
+    /// A file in S3.
     S3Location { uri: &'a str },
 }
 
@@ -271,12 +271,12 @@ pub struct ToolConfig<'a> {
     pub tool_choice: Option<ToolChoice<'a>>,
 }
 
-/// One thing that the model may call.
+/// An element of `toolConfig.tools`: a tool, a system tool or a cache point.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Tool<'a> {
     ToolSpec(ToolSpec<'a>),
-    /// One of the model's own.
+    /// A tool that the model itself provides.
     #[serde(rename = "systemTool")]
     System {
         name: &'static str,
@@ -310,10 +310,10 @@ pub enum ToolChoice<'a> {
     Tool { name: Cow<'a, str> },
 }
 
-/// JSON that is passed on as the text in which it came, or what stands in its place.
+/// JSON that is passed on in the client's own text, or a value that replaces it.
 #[derive(Debug)]
 pub enum Json<'a> {
-    /// As it came.
+    /// JSON in the client's own text.
     Raw(&'a RawValue),
     /// An object of these members, each as it came, after `"type": "object"`.
     WithType(Vec<(Cow<'a, str>, &'a RawValue)>),

@@ -13,8 +13,7 @@ pub fn is_valid_json(json: &str) -> bool {
     is_shallow && serde_json::from_str::<IgnoredValue>(json).is_ok()
 }
 
-/// The largest depth of nesting: with what stands around it, still within the limits of JSON
-/// parsers.
+/// The largest depth of nesting: with the JSON around it, still within the limits of JSON parsers.
 pub const MAX_DEPTH: usize = 100;
 
 /// A value that is read and not kept.

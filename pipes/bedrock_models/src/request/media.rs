@@ -48,7 +48,7 @@ pub struct MediaBudget {
 enum Location<'a> {
     /// Here. What it is labelled as, and its base64.
     Inline(&'a str, Cow<'a, str>),
-    /// In S3.
+    /// A file in S3.
     S3(&'a str),
 }
 

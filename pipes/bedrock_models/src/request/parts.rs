@@ -16,7 +16,7 @@ pub struct MessageBlocks<'a> {
     pub reasoning: Vec<Block<'a>>,
     /// The content blocks, with the cache points that the client has set.
     pub blocks: Vec<Block<'a>>,
-    /// A cache point that nothing stands before yet.
+    /// A cache point without a part before it yet.
     pending_point: Option<CachePoint>,
 }
 
@@ -79,7 +79,8 @@ fn read_part<'a>(
     blocks.blocks.extend(budget.take_name_notes());
     let point = cache_point(rest).or(waits);
     if blocks.blocks.is_empty() {
-        // A mark on a blank text is about what stands before it, or else about what comes after.
+        // A cache point on a blank text belongs to the part before it, or if there is none to the
+        // part after it.
         blocks.pending_point = point;
     } else {
         blocks.blocks.extend(point.map(Block::CachePoint));

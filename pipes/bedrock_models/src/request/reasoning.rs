@@ -39,13 +39,13 @@ enum Effort {
 enum ReasoningRequest {
     /// An effort by its name.
     Effort(Effort),
-    /// So many tokens.
+    /// A budget of this number of tokens.
     Budget(u64),
-    /// As the model sees fit.
+    /// Adaptive reasoning: the model decides how much it reasons.
     Adaptive,
 }
 
-/// The fewest tokens that Claude thinks with.
+/// The smallest budget that Claude accepts, in tokens.
 const MIN_BUDGET: u64 = 1024;
 
 /// The tokens beyond the budget that are left to the answer if the client does not limit it.
@@ -61,7 +61,8 @@ impl Reasoning {
         let mut reasoning = Self::default();
         match family.reasoning {
             ReasoningControl::Unsupported => {}
-            // Claude refuses to think on in a loop of tools whose beginning it cannot see.
+            // Claude refuses to reason within a sequence of tool calls whose first reasoning block
+            // is missing.
             ReasoningControl::Budget if is_unsigned_tool_loop => {}
             ReasoningControl::Budget => {
                 reasoning.apply_budget(request, body, u64::from(family.max_tokens_limit))?;

@@ -21,7 +21,7 @@ pub struct ToolSet<'a> {
     /// The tools that must be called.
     pub choice: ToolChoiceMode<'a>,
     tools: Vec<Tool<'a>>,
-    /// Those that Claude knows by their definitions, which stand among the model's own fields.
+    /// The tools that Anthropic defines, which are sent among the additional model fields.
     pub anthropic: AnthropicTools,
 }
 
@@ -211,7 +211,7 @@ fn add_tools<'a>(
                 return Err(PipeError::bad_field(field("type"), message));
             }
         };
-        // Bedrock refuses a name that stands twice; the first one is meant.
+        // Bedrock refuses duplicate names, so only the first tool of a name is sent.
         if seen.insert(spec.name.clone()) {
             tools.push(Tool::ToolSpec(spec));
         }

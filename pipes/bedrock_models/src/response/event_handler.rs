@@ -353,8 +353,8 @@ impl EventHandler {
 
     /// Emits the calls that were written as text, for an answer that has ended because of them.
     ///
-    /// A call that cannot be read is an error: a client that reads text and `stop` takes its task
-    /// for done.
+    /// A call that cannot be read is an error, because a client that gets text and `stop` would
+    /// treat the answer as complete.
     fn recover_tool_calls(&mut self, stop_reason: &str) -> Result<(), EventError> {
         let unusable = || Err(EventError::EmptyAnswer(stop_reason.to_owned()));
         let is_lost_call = stop_reason == "malformed_tool_use"
@@ -425,7 +425,8 @@ const KNOWN_STOP_REASONS: &[&str] = &[
     "content_filtered",
 ];
 
-/// Returns the tokens of Claude's reasoning, from the requested part of its own answer.
+/// Returns the number of Claude's reasoning tokens, from the requested additional model response
+/// fields.
 fn thinking_tokens(own: &Value) -> Option<u64> {
     let details = own.pointer(crate::request::THINKING_TOKENS_PATH)?;
     details["thinking_tokens"].as_u64().or_else(|| details["reasoning_tokens"].as_u64())

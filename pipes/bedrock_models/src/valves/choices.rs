@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BuiltinTools {
-    /// In chats with models that take tools.
+    /// The built-in tools are added to chats with models that support tools.
     #[default]
     WhenSupported,
-    /// For every model.
+    /// The built-in tools are added to every chat.
     Always,
-    /// For no model.
+    /// The built-in tools are added to no chat.
     Never,
 }
 
@@ -20,11 +20,11 @@ pub enum BuiltinTools {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptCaching {
-    /// Nothing, unless the request says so.
+    /// Nothing is cached unless the request says so.
     Off,
-    /// The system prompt and the tools.
+    /// The system prompt and the tools are cached.
     System,
-    /// The conversation too.
+    /// The conversation is cached too.
     #[default]
     Auto,
 }
@@ -33,23 +33,23 @@ pub enum PromptCaching {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReasoningOutput {
-    /// In a field of its own.
+    /// The reasoning is in the field `reasoning_content`.
     #[default]
     ReasoningContent,
-    /// In the text, between `<think>` and `</think>`.
+    /// The reasoning is in the text, between `<think>` and `</think>`.
     ThinkTags,
-    /// Not at all.
+    /// The reasoning is not shown.
     Hidden,
 }
 
-/// The form in which pictures of an answer are sent.
+/// The form in which images of an answer are sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageAnswers {
-    /// Beside the text, where the API has a place for them.
+    /// Images are sent beside the text, if the API has a field for them.
     #[default]
     Files,
-    /// In the text.
+    /// Images are links in the text.
     Markdown,
 }
 
@@ -57,12 +57,12 @@ pub enum ImageAnswers {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LateInstructions {
-    /// Into the user's turn, in a frame.
+    /// They go into the user's turn, in a frame.
     #[default]
     User,
     /// Into a turn of their own, for models that take such; else into the user's.
     OwnTurn,
-    /// To the front, with the others.
+    /// They go to the front of the chat, to the other system messages.
     Hoist,
 }
 

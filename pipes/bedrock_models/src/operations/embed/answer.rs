@@ -31,11 +31,11 @@ enum WireAnswer {
 #[serde(untagged)]
 enum Many {
     Plain(Vec<Vec<f32>>),
-    /// Cohere's, if several kinds of numbers are available.
+    /// The form of Cohere's models, if several embedding types are available.
     ByType {
         float: Vec<Vec<f32>>,
     },
-    /// Nova's.
+    /// The form of Nova's models.
     Named(Vec<Named>),
 }
 

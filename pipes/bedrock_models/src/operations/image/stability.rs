@@ -11,10 +11,10 @@ pub struct Model {
     takes_pictures: bool,
 }
 
-/// Those that take words alone.
+/// The models that take text only.
 pub const FROM_WORDS: Model = Model { takes_pictures: false };
 
-/// Those that may begin from a picture.
+/// The models that also take an image to begin from.
 pub const FROM_PICTURES: Model = Model { takes_pictures: true };
 
 const MAX_PROMPT_CHARS: usize = 10_000;
