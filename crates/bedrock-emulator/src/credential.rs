@@ -29,7 +29,7 @@ pub enum AuthKind {
     SigV4,
     /// A bearer token.
     Bearer,
-    /// None, or an invalid header.
+    /// There is no header, or an invalid one.
     None,
 }
 

@@ -26,7 +26,7 @@ pub struct Identity(Arc<CredentialsCache>);
 struct CredentialsCache {
     source: CredentialsSource,
     cached: Mutex<CachedCredentials>,
-    /// Held by whoever asks the source.
+    /// The lock that the task which fetches credentials holds.
     fetching: tokio::sync::Mutex<()>,
 }
 
@@ -42,9 +42,10 @@ enum CredentialsSource {
 #[derive(Debug, Default)]
 struct CachedCredentials {
     key: Option<Arc<AuthKey>>,
-    /// The last one that AWS refused.
+    /// The last key that AWS refused.
     refused: Option<Arc<AuthKey>>,
-    /// Until then a key that is still valid is good enough, although it is about to expire.
+    /// The time of the next refresh. Until then a key that is still valid is used, although it
+    /// expires soon.
     next_refresh: Option<Instant>,
     /// The number of fetches from the source.
     fetches: u64,
@@ -138,7 +139,7 @@ impl Identity {
             }
         };
         let _fetching = match valid {
-            // Whoever comes first asks for the next key; the others need not wait for it.
+            // The first caller fetches the next key; the others use the present one meanwhile.
             Some(key) => match cache.fetching.try_lock() {
                 Ok(fetching) => fetching,
                 Err(_) => return Ok(key),

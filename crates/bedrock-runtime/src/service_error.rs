@@ -13,10 +13,9 @@ use tokio::time::timeout;
 /// An error as AWS words it, in a response or within a stream.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServiceError {
-    /// As in `ThrottlingException`; empty if AWS named none.
+    /// The code, as in `ThrottlingException`; empty if AWS sent none.
     pub code: String,
-    /// For people; empty if AWS, or what stands before it, sent something else than an error of
-    /// AWS's.
+    /// The message; empty if AWS, or a proxy before it, sent no error in AWS's format.
     pub message: String,
     /// The status of the response.
     pub status: u16,

@@ -131,7 +131,7 @@ fn error_object(value: &Value) -> Option<&Value> {
     }
 }
 
-/// Returns the status that a code stands for; 0 if the code is not known.
+/// Returns the status that a code means; 0 if the code is not known.
 fn status_of_code(code: &str) -> u16 {
     let code = code.to_ascii_lowercase();
     let holds = |words: &[&str]| words.iter().any(|word| code.contains(word));

@@ -30,8 +30,9 @@ enum Vector {
     Base64(String),
 }
 
-/// The texts of a request, and the concurrent requests of a call.
+/// The largest number of texts in one request.
 const BATCH_SIZE: usize = 256;
+/// The largest number of concurrent requests of one call.
 const MAX_CONCURRENT_BATCHES: usize = 4;
 
 /// The error of a response without valid vectors.

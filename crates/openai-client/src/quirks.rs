@@ -9,9 +9,10 @@ use pipe_sdk::{Body, Content, Part, Role, Tool, find_remaining_tokens, without_q
 use size_limits::SizedField;
 use std::fmt;
 
-/// The most tools and the most stop sequences of a chat that OpenAI accepts
+/// The largest number of tools that OpenAI accepts in a chat
 /// (<https://platform.openai.com/docs/api-reference/chat/create>).
 const OPENAI_MAX_TOOLS: usize = 128;
+/// The largest number of stop sequences that OpenAI accepts in a chat (same page).
 const OPENAI_MAX_STOP_SEQUENCES: usize = 4;
 
 /// The quirks of a model that are known.

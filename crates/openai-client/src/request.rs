@@ -128,9 +128,9 @@ const ANTHROPIC_FIELDS: &[&str] = &[
 /// The delivery of an answer: streamed or in one piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
-    /// As server-sent events.
+    /// A stream of server-sent events.
     Stream,
-    /// As one JSON object.
+    /// One JSON object.
     Whole,
 }
 
@@ -209,7 +209,7 @@ impl<'a> ExtraFields<'a> {
         has_tools: bool,
     ) -> Self {
         let is_sent = |name: &str| match name {
-            // It stands in a field of its own.
+            // It has a field of its own.
             "response_format" => false,
             // It is refused without tools.
             "parallel_tool_calls" if !has_tools => false,

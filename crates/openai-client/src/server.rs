@@ -56,18 +56,19 @@ pub struct Credentials {
 /// At 68 tokens a second, such an answer takes 120 s, the default of [`Limits::idle`].
 pub const DEFAULT_STREAM_ABOVE_MAX_TOKENS: u32 = 8192;
 
-/// The time that the body of an error has once its headers are there, and its most bytes.
+/// The time within which the body of an error must follow its headers.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The largest size of the body of an error, in bytes.
 const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
 
-/// The most bytes of a response other than a chat's.
+/// The largest size of a response other than a chat's, in bytes.
 const MAX_RESPONSE_BYTES: usize = 64 << 20;
 
-/// The length of the shortest key that is a secret: a placeholder such as `x` stands in many words
-/// of an error, which mean something.
+/// The length from which a key is redacted in errors. A placeholder such as `x` occurs in many
+/// words, which must stay readable.
 const MIN_SECRET_LENGTH: usize = 6;
 
-/// The most quirks that one chat learns: each costs another request.
+/// The largest number of quirks that one chat may discover: each costs another request.
 const MAX_QUIRKS_PER_CHAT: usize = 8;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -121,7 +122,7 @@ impl Server {
         &self.base_url
     }
 
-    /// Returns the quirks that its models have taught.
+    /// Returns the quirks that were learned of its models.
     pub fn learned_quirks(&self) -> Vec<QuirkState> {
         self.quirks.states()
     }

@@ -221,9 +221,9 @@ impl Part {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "lenient::Call")]
 pub struct ToolCall {
-    /// Joins the call and its result.
+    /// The id that the result of the call refers to.
     pub id: String,
-    /// `function`.
+    /// The type, which is always `function`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The function that was called.

@@ -54,7 +54,7 @@ impl CallContext {
     }
 
     /// Returns the same context for a further call, for which limits of tokens and dollars are
-    /// asked anew.
+    /// checked again.
     #[must_use]
     pub fn with_new_admission(&self) -> Self {
         Self { admission: Arc::default(), ..self.clone() }
@@ -94,7 +94,7 @@ impl CallContext {
     }
 }
 
-/// Returns the network that stands for an address: of IPv6, a subscriber mostly has 64 bits of
+/// Returns the network that represents an address: of IPv6, a subscriber mostly has 64 bits of
 /// addresses.
 fn network(address: IpAddr) -> IpAddr {
     match address {

@@ -61,8 +61,8 @@ pub enum Chunk {
     /// The usage, in tokens. Once: Open WebUI adds up every usage it sees
     /// (`docs/reference/open-webui.md`, "Streamed answers").
     Usage(Usage),
-    /// A fact about the answer that stands beside its choices, as `service_tier` does: its name and
-    /// what it is.
+    /// A fact about the answer that is a field beside its choices, as `service_tier` is: its name
+    /// and what it is.
     Fact(&'static str, Value),
     /// Something for Open WebUI beside the text. Only a pipe itself makes these; they are never
     /// taken from an upstream.

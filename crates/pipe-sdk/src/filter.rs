@@ -32,13 +32,14 @@ impl FilterBody {
         self.0.get("messages").and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns a text of Open WebUI's metadata, as in `metadata("chat_id")`; on the way in only.
+    /// Returns a text of Open WebUI's metadata, as in `metadata("chat_id")`. Only inlet filters get
+    /// metadata.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.0.get("metadata")?.get(key)?.as_str()
     }
 }
 
-/// One chat on its way through a filter.
+/// A chat that passes through a filter.
 #[derive(Clone, Debug)]
 pub struct FilterCall {
     /// The chat.
@@ -75,9 +76,9 @@ pub struct UsageReport {
     pub model: String,
     /// The kind of the model.
     pub kind: ModelKind,
-    /// In tokens.
+    /// The usage, in tokens.
     pub usage: Usage,
-    /// In millionths of a US dollar, where the price is known.
+    /// The cost in millionths of a US dollar, if the price is known.
     pub cost: Option<u64>,
     /// The context: the user, and the model that the request has passed through.
     pub context: CallContext,

@@ -1,4 +1,4 @@
-//! Patterns of names in which `*` stands for any text.
+//! Patterns of names in which `*` matches any text.
 
 /// Returns whether a text matches this pattern, in which `*` matches any text.
 pub fn matches_glob(pattern: &str, text: &str) -> bool {

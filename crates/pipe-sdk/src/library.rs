@@ -206,9 +206,9 @@ pub struct DocumentSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum DocumentStatus {
-    /// By words and by meaning.
+    /// The document is found by words and by meaning.
     Ready,
-    /// By words alone: it has no vectors yet, or there is no embedding model.
+    /// The document is found by words only: it has no vectors yet, or there is no embedding model.
     WordsOnly,
     /// The last version could not be read. An earlier version, if there is one, is still found.
     Failed {

@@ -91,7 +91,7 @@ impl<Q: Clone + PartialEq + Display> LearnedQuirks<Q> {
             }
             return;
         }
-        // One caller alone must not fill the list with what holds for nobody else.
+        // A single caller must not fill the list with quirks that hold only for that caller.
         if known.len() >= MAX_QUIRKS {
             let Some(place) = known.iter().position(|learned| !learned.is_for_all()) else {
                 return;
@@ -135,7 +135,7 @@ impl<Q> LearnedQuirk<Q> {
     }
 }
 
-/// Returns this text without what stands in quotation marks, except for names of fields, as in ``
+/// Returns this text without the text in quotation marks, except for names of fields, as in ``
 /// `temperature` ``. What is quoted and does not end is left out too.
 pub fn without_quotes(text: &str) -> String {
     let (mut kept, mut rest) = (String::new(), text);

@@ -47,7 +47,7 @@ pub fn number_after(message: &str, phrase: &str) -> Option<u64> {
     })
 }
 
-/// Returns the number that stands before a phrase in a message.
+/// Returns the number before a phrase in a message.
 fn number_before(message: &str, phrase: &str) -> Option<u64> {
     message.match_indices(phrase).find_map(|(place, _)| {
         let before = message.get(..place)?;

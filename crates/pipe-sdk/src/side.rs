@@ -3,9 +3,9 @@
 /// The side of a router that an answer is made on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// On machines of one's own.
+    /// Machines of the operator.
     Local,
-    /// At a provider's.
+    /// A cloud provider.
     Cloud,
 }
 

@@ -14,7 +14,7 @@ pub fn without_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
     Some(repaired)
 }
 
-/// Replaces every lone surrogate of this JSON where it stands.
+/// Replaces every lone surrogate of this JSON in place.
 pub fn replace_lone_surrogates(json: &mut [u8]) {
     let mut at = 0;
     while let Some(start) = find_lone_surrogate(json, at) {

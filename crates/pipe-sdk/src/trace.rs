@@ -23,7 +23,7 @@ impl TraceContext {
         let trace = hex(fields.next()?, 32).filter(|trace| *trace != 0)?;
         let span = hex(fields.next()?, 16).filter(|span| *span != 0)?;
         let flags = hex(fields.next()?, 2)?;
-        // Versions to come may say more; 255 is none.
+        // Later versions may have more fields; 255 is not a valid version.
         let fits = version != 0xff && (version != 0 || fields.next().is_none());
         let span = u64::try_from(span).ok()?;
         fits.then_some(Self { trace, span, sampled: flags & 1 == 1 })

@@ -44,7 +44,7 @@ const PATIENCE: [(&str, &str); 7] = [
     ("GIT_TERMINAL_PROMPT", "0"),
 ];
 
-/// The file that stands in an environment that is complete.
+/// The file that marks a complete environment.
 const COMPLETE: &str = ".complete";
 
 /// The program that installs packages.
@@ -176,7 +176,7 @@ impl EnvironmentCache {
         match self.run(interpreter, folder, version, progress).await {
             Ok(()) => self.installer.clone(),
             Err(_) => {
-                // `progress` has been told the reason.
+                // `progress` has got the reason.
                 tracing::warn!("`{}` cannot be run: pip installs the packages.", uv.display());
                 PackageInstaller::Pip
             }
@@ -251,7 +251,7 @@ impl Reason {
 fn keep_reason(progress: &OutputSink, reason: &Arc<Mutex<Reason>>) -> OutputSink {
     let (progress, reason) = (progress.clone(), Arc::clone(reason));
     Arc::new(move |line| {
-        // The reason stands in lines that say so; others that follow are advice.
+        // The reason is in lines with the word `error`; other lines after them are advice.
         let mut reason = reason.lock().unwrap_or_else(PoisonError::into_inner);
         let lower = line.to_lowercase();
         if lower.contains("error") || reason.last_line.is_empty() {

@@ -38,7 +38,7 @@ pub enum HostFrame<'a> {
     Credit { id: u64, count: usize },
     /// Ends a call without a receiver.
     Cancel { id: u64 },
-    /// Asks for a sign of life.
+    /// Asks for a `pong`.
     Ping { id: u64 },
     /// Answers a question: with an item, an error, or, if both are missing, with its end.
     Reply {
@@ -50,7 +50,7 @@ pub enum HostFrame<'a> {
     },
 }
 
-/// A frame of the runner. Its fields tell its type.
+/// A frame of the runner. The fields that are set decide its type.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct WorkerFrame {
@@ -65,19 +65,19 @@ pub struct WorkerFrame {
     pub error: Option<ErrorFrame>,
     /// `true` if the call could not be ended although it was cancelled.
     pub stuck: bool,
-    /// The sign of life.
+    /// The answer to a ping: its id.
     pub pong: Option<u64>,
     /// The first frame of a process.
     pub ready: Option<Ready>,
-    /// The id of a question of the call.
+    /// The id of a question, with which the file calls the host.
     pub question: Option<u64>,
-    /// The parameters of the question.
+    /// The method that the question calls.
     pub method: Option<String>,
     /// The arguments of the question.
     pub body: Option<Value>,
 }
 
-/// Keeps `null` apart from a field that is missing.
+/// Deserializes `null` as `Some(Value::Null)`, to distinguish it from a missing field.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
@@ -164,8 +164,9 @@ pub struct Description {
     pub models: Vec<ListedModel>,
 }
 
-/// The most models and valves of a file, as in `runner/pipeline.py`, which tells the file so.
+/// The largest number of models of a file; `runner/pipeline.py` has the same limit.
 const MAX_MODELS: usize = 10_000;
+/// The largest number of valves of a file; `runner/pipeline.py` has the same limit.
 const MAX_VALVES: usize = 2_000;
 
 impl Description {

@@ -11,8 +11,9 @@ pub struct Requirements {
     file: Option<(PathBuf, Vec<u8>)>,
 }
 
-/// The most requirements of one file, and the longest of them.
+/// The largest number of requirements of one file.
 const MAX_REQUIREMENTS: usize = 200;
+/// The largest length of one requirement, in bytes.
 const MAX_REQUIREMENT_BYTES: usize = 500;
 
 impl TryFrom<Vec<String>> for Requirements {

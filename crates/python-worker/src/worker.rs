@@ -33,8 +33,9 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// The time between two signs of life that are asked for, and the longest time without one.
+/// The time between two pings.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// The longest time without a pong or another frame.
 const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 
 /// A process that has loaded a file. Dropping it kills the process and all that it started.

@@ -93,11 +93,12 @@ const ALIVE_WINDOW: Duration = Duration::from_secs(10);
 /// The number of consecutive connection failures that opens it.
 const MAX_CONNECT_FAILURES: u32 = 2;
 
-/// The share of calls that must have failed to open it, in percent: of failures that the upstream
-/// itself reports, and of failures of any kind. The holder of the host's key may invent callers,
-/// and a prompt may make any model fail; as long as a tenth of the calls succeeds, it is better to
-/// try.
+/// The share of calls, in percent, that must have failed with errors of the upstream itself to open
+/// the circuit breaker.
 const MIN_OWNED_FAILURE_PERCENT: usize = 50;
+/// The share of calls, in percent, that must have failed with errors of any kind. The holder of the
+/// host's key may invent callers, and a prompt may make any model fail; while a tenth of the calls
+/// succeeds, it is better to keep calling.
 const MIN_FAILURE_PERCENT: usize = 90;
 
 /// The number of failed probes, possibly by their own fault, after which the breaker opens again.
@@ -272,7 +273,7 @@ impl CircuitBreaker {
         if is_probed && self.consecutive_failures >= failures && !self.is_alive(ticket, now) {
             return Some(match suspect {
                 Suspect::Upstream => first,
-                // It may have been the request's fault. Whoever probes will know in a moment.
+                // The request may have caused the failure. The result of the running probe decides.
                 Suspect::Either | Suspect::Request => {
                     OpenPeriod { duration: SUSPECTED_OPEN_DURATION, next: open_duration }
                 }

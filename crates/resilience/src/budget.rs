@@ -4,7 +4,7 @@
 /// make an overload worse.
 #[derive(Debug)]
 pub(crate) struct RetryBudget {
-    /// In hundredths of a retry.
+    /// The rest of the budget, in hundredths of a retry.
     left: u32,
     percent: u32,
 }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 /// One attempt of a call: its number and its deadline.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt {
-    /// From 1.
+    /// The number of the attempt, from 1.
     pub number: u32,
     /// The time by which the answer must have begun.
     deadline: Instant,

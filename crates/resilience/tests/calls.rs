@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 
 #[derive(Debug, PartialEq)]
 enum Failure {
-    /// As this verdict has it.
+    /// A failure with this verdict.
     Of(Verdict),
     FirstByteElapsed,
     IdleElapsed,

@@ -136,7 +136,7 @@ impl ArgumentShape {
     }
 }
 
-/// Returns a name as it stands in a JSON pointer (RFC 6901).
+/// Returns a name, escaped for a JSON pointer (RFC 6901).
 fn pointer_token(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }

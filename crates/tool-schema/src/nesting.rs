@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-/// Returns JSON with at most this number of levels: an object or a list that stands deeper is
-/// empty.
+/// Returns JSON with at most this number of levels: an object or a list that is deeper is empty.
 pub fn limit_nesting(json: &str, max_depth: usize) -> Cow<'_, str> {
     let mut limited = String::new();
     let (mut depth, mut in_text, mut is_escaped, mut copied) = (0_usize, false, false, 0);

@@ -21,7 +21,7 @@ use types::{find_type, find_type_of_values, list_values};
 pub enum KeywordSet {
     /// `type`, `description`, `enum` of texts, `properties`, `required` and `items`.
     Minimal,
-    /// Those, and limits, `format`, `default` and `anyOf`.
+    /// The minimal keywords, limits, `format`, `default` and `anyOf`.
     Extended,
 }
 

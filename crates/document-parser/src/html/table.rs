@@ -14,7 +14,7 @@ pub(super) struct TableBuilder {
     /// `true` if the table only arranges the page, because its cells have headings or tables.
     pub is_layout: bool,
     row: Vec<String>,
-    /// For each column the cell of an earlier row that spans into it: the rows left, and its text.
+    /// The cells of earlier rows that span into each column: the number of rows left, and the text.
     rowspans: Vec<(usize, String)>,
     colspan: usize,
     extra_rows: usize,

@@ -95,7 +95,7 @@ impl<'a> RequestPart<'a> {
         match kind {
             "input_text" | "output_text" => text("text").map(Self::from_text),
             "refusal" => text("refusal").map(Self::from_text),
-            // Reasoning stands beside the parts.
+            // Reasoning has a field beside the parts.
             "thinking" | "redacted_thinking" => None,
             "input_image" => {
                 let url = fields.get("image_url");

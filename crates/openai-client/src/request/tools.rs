@@ -57,7 +57,7 @@ pub(super) struct RequestFunction<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Parameters<'a> {
-    /// As it came.
+    /// JSON in the client's own text.
     Raw(&'a RawValue),
     Value(Value),
 }
@@ -166,7 +166,7 @@ impl<'a> RequestTools<'a> {
         RequestFunction { name, description, parameters, strict }
     }
 
-    /// Returns the description within this length. What is cut off stands in a system message.
+    /// Returns the description within this length. The rest goes into a system message.
     fn limit_description(
         &mut self,
         name: &str,

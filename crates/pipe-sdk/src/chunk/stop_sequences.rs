@@ -79,7 +79,7 @@ impl Cutter {
         };
         self.held.push_str(&text);
         let found = self.sequences.iter().filter_map(|text| Some((self.held.find(text)?, text)));
-        // Of two that begin at the same place the shorter one is whole first.
+        // If two sequences begin at the same place, the shorter one is complete first.
         if let Some((end, sequence)) = found.min_by_key(|(at, text)| (*at, text.len())) {
             let sequence = Value::from(sequence.as_str());
             self.held.truncate(end);

@@ -22,7 +22,7 @@ pub struct Demand {
 const TOKENS_PER_IMAGE: u64 = 1000;
 
 impl Demand {
-    /// As many tokens are expected of an answer whose request sets no limit.
+    /// The number of tokens that is assumed for an answer whose request sets no limit.
     pub const DEFAULT_ANSWER_TOKENS: u64 = 2048;
 
     /// No more tokens are expected of an answer, whatever its request allows: what it reserves is

@@ -49,7 +49,7 @@ impl ImageCall {
 /// The images of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images {
-    /// As many as were requested, unless the model's filters removed some.
+    /// The images: as many as were requested, unless the model's filters removed some.
     pub images: Vec<Image>,
 }
 

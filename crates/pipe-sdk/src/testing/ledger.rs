@@ -37,11 +37,11 @@ impl InMemoryLedger {
         others.map(|(.., amount)| amount).sum()
     }
 
-    /// Returns the refusal of this charge, if too little is left. Amounts leave the window in the
-    /// order in which they came.
+    /// Returns the refusal of this charge, if too little of its limit is left. Amounts leave the
+    /// window in the order in which they were added.
     fn find_exceeded(&self, index: usize, take: &Charge, holder: &str) -> Option<Exceeded> {
         let held = self.reserved_by_others(&take.key, holder);
-        // With nothing to take, there must at least be room for one.
+        // A charge of 0 still needs room for 1.
         let amount = take.amount.max(1);
         let window = match &take.window {
             Window::Sliding(window) => *window,

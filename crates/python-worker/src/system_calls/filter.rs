@@ -209,9 +209,9 @@ fn filter(permissions: Permissions, attribute_action: Action) -> String {
     program.add_if(libc::SYS_clone, &[namespaces], refuse);
     let typing = [Condition::OneOf(1, vec![TIOCSTI, TIOCLINUX])];
     program.add_if(libc::SYS_ioctl, &typing, refuse);
-    // -1 stands for all processes of the user.
+    // -1 means all processes of the user.
     program.add_if(libc::SYS_kill, &[Condition::OneOf(0, vec![u32::MAX])], refuse);
-    // 0 stands for the process itself, any other number may be that of the host.
+    // 0 means the process itself; any other number may be that of the host.
     let is_other = |argument| Condition::NoneOf(argument, vec![0]);
     for number in [
         libc::SYS_prlimit64,

@@ -387,8 +387,8 @@ pub(super) async fn add_vectors(
     insert_vectors(transaction, vector_table, &existing.collect::<Vec<_>>()).await
 }
 
-/// Makes the model the collection's, as the last step of embedding it anew. Searches use the new
-/// vectors from then on.
+/// Sets the collection's embedding model, as the last step of embedding the collection again.
+/// Searches use the new vectors from then on.
 pub(super) async fn adopt_model(
     transaction: &Transaction<'_>,
     collection: i64,

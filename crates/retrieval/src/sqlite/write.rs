@@ -277,8 +277,8 @@ fn insert_vector(
     Ok(())
 }
 
-/// Makes the model the collection's, as the last step of embedding it anew. Searches use the new
-/// vectors from then on.
+/// Sets the collection's embedding model, as the last step of embedding the collection again.
+/// Searches use the new vectors from then on.
 pub(super) fn adopt_model(
     transaction: &Transaction<'_>,
     collection: i64,

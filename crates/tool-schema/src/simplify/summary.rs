@@ -14,7 +14,7 @@ const MAX_SUMMARY_DEPTH: usize = 3;
 const ANY_VALUE: &str = "any value";
 
 impl Simplifier<'_> {
-    /// Summarizes a schema that stands at this depth of the summary.
+    /// Summarizes a schema at this depth of the summary.
     pub fn summarize(&self, schema: &Value, depth: usize) -> String {
         match schema {
             Value::Object(keywords) => self.summarize_keywords(keywords, depth),

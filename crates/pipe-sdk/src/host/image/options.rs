@@ -7,17 +7,17 @@ use serde_json::{Map, Value};
 /// Options of image generation. The model decides about those that are `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImageOptions {
-    /// The number of images; one without it.
+    /// The number of images; `None` for one.
     pub n: Option<u32>,
     /// The size; `None` for `auto`.
     pub size: Option<ImageSize>,
     /// The quality.
     pub quality: Option<ImageQuality>,
-    /// In which style, in the client's own word.
+    /// The style, in the client's own word.
     pub style: Option<String>,
     /// `true` for a transparent background.
     pub transparent: bool,
-    /// As which kind of file.
+    /// The file format.
     pub format: Option<ImageFormat>,
     /// The description of what the image must not show.
     pub negative_prompt: Option<String>,
@@ -32,9 +32,9 @@ pub struct ImageOptions {
 /// Width and height, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageSize {
-    /// From left to right.
+    /// The width, in pixels.
     pub width: u32,
-    /// From top to bottom.
+    /// The height, in pixels.
     pub height: u32,
 }
 
