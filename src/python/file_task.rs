@@ -25,8 +25,9 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// The pauses before a process is started again: the first, and the longest.
+/// The first pause before a process is started again.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause before a process is started again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// A process that ran for so long is started again after the first pause.

@@ -178,7 +178,7 @@ impl Recording {
     }
 }
 
-/// Returns an answer as the message that stands for it in the history.
+/// Returns an answer as its message in the history.
 fn message(answer: Answer) -> Message {
     let images = answer.pictures.iter().map(|_| "[Image]");
     let text = answer.content + &images.collect::<String>();

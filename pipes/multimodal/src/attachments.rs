@@ -149,7 +149,7 @@ fn image_beside(mut image: Value) -> Option<String> {
     }
 }
 
-/// Returns the text of a URL that stands alone or in an object.
+/// Returns the text of a URL, which is a text or an object with the field `url`.
 fn url_in(value: &mut Value) -> Option<String> {
     match value {
         Value::String(url) => Some(mem::take(url)),

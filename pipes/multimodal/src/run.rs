@@ -80,8 +80,8 @@ async fn admit(section: Section, host: &Host, is_first: bool) -> Result<Calls> {
     Ok(calls)
 }
 
-/// Returns the handle for a call. Limits of tokens and dollars are asked anew for each but the
-/// first.
+/// Returns the handle for a call. Limits of tokens and dollars are checked again for each call but
+/// the first.
 pub(crate) fn call_host(host: &Host, is_first: bool) -> Host {
     let context = host.context();
     if is_first || context.admission.is_exempt() {

@@ -46,13 +46,13 @@ struct Shared {
 /// The models that are known of upstreams before they have been asked.
 #[derive(Clone, Copy)]
 pub(crate) enum KnownModels<'a> {
-    /// Those of the catalog that the new one replaces.
+    /// The models of the catalog that the new one replaces.
     Running(&'a ModelCatalog),
-    /// Those that were saved before the start.
+    /// The models that were saved before the start.
     Saved(&'a [SavedModelList]),
 }
 
-/// The age at which an incomplete list is refreshed: an admin may be mending what it lacks.
+/// The age at which an incomplete list is refreshed: an admin may be correcting the cause.
 const MAX_AGE_OF_INCOMPLETE_LIST: Duration = Duration::from_secs(15);
 
 /// The time that an upstream has to list its models. Open WebUI waits for ten seconds.

@@ -15,21 +15,21 @@ pub enum Approach {
     Moa,
     /// Several answers, and a vote.
     SelfConsistency,
-    /// The same with more of them.
+    /// `SelfConsistency` with more answers.
     MajorityVoting,
     /// Several answers, compared with each other.
     GenSelect,
     /// A tree of answers and improvements.
     Mcts,
-    /// Code, its description, and code from the description.
+    /// Code, a description of the code, and code from that description.
     Rto,
     /// Observations, a plan, and code.
     PlanSearch,
-    /// Principles from mistakes in the examples.
+    /// Principles that are learned from mistakes in the examples.
     Leap,
     /// Several lines of reasoning, each checked by completing it again.
     RStar,
-    /// A solver for constraints.
+    /// A constraint solver computes the answer from a program that the model writes.
     Z3,
     /// Solutions, and a verifier that is tested by false ones.
     Pvg,

@@ -105,8 +105,8 @@ impl ModelRequest {
 pub(crate) struct Reply(pub Answer);
 
 impl Reply {
-    /// Returns the text without the reasoning that stands in it as `<think>`; for a reply that
-    /// calls tools, the calls.
+    /// Returns the text without the reasoning between `<think>` tags in it; for a reply that calls
+    /// tools, the calls.
     pub fn text(&self) -> String {
         let text = strip_reasoning(&self.0.content);
         if !text.is_empty() || self.0.tool_calls.is_empty() {

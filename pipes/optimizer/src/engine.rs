@@ -94,7 +94,7 @@ impl Engine {
         if !self.valves.show_progress {
             return;
         }
-        // Whoever reads slowly misses some of it.
+        // A client that reads slowly misses some of it.
         _ = self.progress.try_send(Chunk::Event(Event::status(line, false)));
         _ = self.progress.try_send(Chunk::Reasoning(format!("{line}\n")));
     }
@@ -142,8 +142,8 @@ impl Engine {
         self.host_with_new_admission().admit(&self.base.model, demand).await
     }
 
-    /// Returns the host for the call of this number. Limits of tokens and dollars are checked anew
-    /// for every call.
+    /// Returns the host for the call of this number. Limits of tokens and dollars are checked again
+    /// for every call after the first.
     fn host_for_call(&self, number: usize) -> Host {
         if number == 0 { self.host.clone() } else { self.host_with_new_admission() }
     }

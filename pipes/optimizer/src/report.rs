@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// The record of one request.
 pub(crate) struct CallLog {
     pub calls: Vec<CallRecord>,
-    /// In millionths of a dollar.
+    /// The cost in millionths of a US dollar.
     pub cost: u64,
     /// `true` if the price of every model was known.
     pub is_cost_known: bool,
@@ -49,9 +49,9 @@ pub(crate) struct CallRecord {
     is_whole: bool,
     has_begun: bool,
     usage: Option<Usage>,
-    /// The numbers of bytes of the prompt and the reply, for calls that end before they report
-    /// usage.
+    /// The size of the prompt in bytes, for calls that end before they report usage.
     prompt_bytes: usize,
+    /// The size of the reply in bytes, for calls that end before they report usage.
     reply_bytes: usize,
 }
 

@@ -244,7 +244,7 @@ impl Stream for OptimizerStream {
             match &mut self.state {
                 State::Working(work) => match work.as_mut().poll(cx) {
                     Poll::Ready(last) => self.state = State::Ready(Some(last)),
-                    // What was told while it worked.
+                    // Progress that was reported meanwhile.
                     Poll::Pending => return self.progress.poll_recv(cx).map(|chunk| chunk.map(Ok)),
                 },
                 State::Ready(last) => {

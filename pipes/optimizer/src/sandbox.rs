@@ -38,10 +38,10 @@ pub(crate) const MAX_PROGRAM_BYTES: usize = 64 << 10;
 /// The maximum size of each of its outputs, in bytes.
 const MAX_OUTPUT_BYTES: usize = 32 << 10;
 
-/// The largest part of an error that is told, in bytes: its end.
+/// The largest part of an error that is reported, in bytes: its end.
 const MAX_ERROR_BYTES: usize = 2000;
 
-/// The status by which the bootstrap tells that it could not close the sandbox.
+/// The exit status of the bootstrap if it could not isolate the program.
 const NOT_ISOLATED: i32 = 97;
 
 /// The Python that limits itself and then runs the program.
@@ -60,9 +60,9 @@ struct Sandbox {
 /// The reason why a program gave no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RunError {
-    /// The program is wrong; its error.
+    /// The program failed: the end of its error output.
     Program(String),
-    /// The program could not be run.
+    /// The sandbox could not run the program: the reason.
     Sandbox(String),
 }
 
@@ -83,7 +83,7 @@ pub(crate) async fn run(program: &str) -> Result<String, RunError> {
     sandbox.run(program).await
 }
 
-/// Returns the sandbox of this machine, or why there is none.
+/// Returns the sandbox of this machine, or the reason why it has none.
 async fn sandbox() -> Result<&'static Sandbox, String> {
     SANDBOX.get_or_init(Sandbox::find).await.as_ref().map_err(Clone::clone)
 }

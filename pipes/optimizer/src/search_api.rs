@@ -19,14 +19,14 @@ use tokio::time::timeout;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SearchApiName {
-    /// Nothing is searched.
+    /// No search API.
     #[default]
     None,
     /// Brave Search.
     Brave,
     /// Tavily.
     Tavily,
-    /// A `SearXNG` server of one's own.
+    /// A `SearXNG` server of the operator.
     Searxng,
 }
 

@@ -202,7 +202,7 @@ impl Default for OptimizerValves {
 }
 
 impl OptimizerValves {
-    /// Returns the approach that `auto` stands for.
+    /// Returns the approach that `auto` means.
     pub(crate) fn auto(&self) -> Approach {
         match selection::parse_plan(&self.default_approach, Approach::None) {
             Ok(Plan::Sequence(approaches)) => approaches.first().copied().unwrap_or(Approach::None),

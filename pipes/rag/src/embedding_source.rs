@@ -46,7 +46,7 @@ enum State {
     Local(LocalModel),
     /// A model of the host, by its id.
     Host(String),
-    /// None, with the reason.
+    /// No model, and the reason.
     Missing(&'static str),
 }
 

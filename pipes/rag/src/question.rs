@@ -14,8 +14,9 @@ const REWRITE_MESSAGES: usize = 6;
 /// The maximum characters of a search text.
 const MAX_SEARCH_CHARS: usize = 2000;
 
-/// The number of earlier questions that a follow-up is searched with, and the characters of each.
+/// The number of earlier questions that a follow-up is searched with.
 const PREVIOUS_TURNS: usize = 2;
+/// The largest part of each earlier question, in characters.
 const MAX_PREVIOUS_CHARS: usize = 300;
 
 const REWRITE_PROMPT: &str = "Below is the end of a conversation. Write its last question anew, so that it can be understood without the rest: put names in the \

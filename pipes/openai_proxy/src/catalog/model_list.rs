@@ -16,9 +16,9 @@ pub(crate) struct ModelList {
     /// The same models by their ids.
     by_id: HashMap<String, Arc<Model>>,
     entries: HashMap<String, ModelEntry>,
-    /// For each upstream, why its models are not known.
+    /// The reason, for each upstream, why its models are not known.
     gaps: Vec<Option<ListingGap>>,
-    /// For each upstream, whether its list is complete and current.
+    /// `true` for each upstream whose list is complete and current.
     are_certain: Vec<bool>,
     health_problem: Option<String>,
 }
@@ -152,7 +152,7 @@ fn problem_of(config: &UpstreamConfig, known: &UpstreamModels) -> Option<String>
     Some(format!("{}: {message}{note}", config.name()))
 }
 
-/// Returns the id of the model that stands in the picker for a missing list.
+/// Returns the id of the model that the picker shows for a missing list.
 fn gap_model_id(config: &UpstreamConfig) -> String {
     match &config.prefix {
         Some(prefix) => format!("error-{prefix}"),

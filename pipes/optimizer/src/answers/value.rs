@@ -11,9 +11,9 @@ pub(crate) enum AnswerValue {
     Choice(char),
     /// Fields in the order of their names.
     Json(String),
-    /// Without comments and with single spaces.
+    /// Code without comments and with single spaces.
     Code(String),
-    /// In small letters, with single spaces.
+    /// Text in lower case with single spaces.
     Text(String),
 }
 

@@ -94,7 +94,7 @@ async fn rate_answers(
 /// The instructions of a judge that rates a text.
 #[derive(Clone)]
 pub(super) struct AnswerReview {
-    /// From 0 to 10.
+    /// The mark, from 0 to 10.
     pub mark: f64,
     pub reasons: String,
 }
@@ -176,7 +176,7 @@ pub(super) async fn genselect(branch: &Branch, question: &Question) -> Result<Ou
     if replies.len() < 2 || tally.winner_count() == replies.len() {
         return Ok(Outcome::Reply(replies.swap_remove(0)));
     }
-    // Of answers that are the same, one stands for all.
+    // One of several equal answers is kept.
     let mut kept: Vec<Reply> = Vec::new();
     for reply in replies {
         let is_known = kept.iter().any(|one| one.text() == reply.text());

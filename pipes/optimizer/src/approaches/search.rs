@@ -18,8 +18,9 @@ struct SearchNode {
     reply: Reply,
     mark: f64,
     reasons: String,
-    /// The number of its ratings and of those below it, and their sum.
+    /// The number of ratings of the node and of those below it.
     visits: f64,
+    /// The sum of these ratings.
     total: f64,
 }
 
@@ -174,7 +175,7 @@ pub(super) async fn rstar(branch: &Branch, question: &Question) -> Result<Outcom
     }
     let joined: Vec<_> = lines.iter().map(|steps| steps.join("\n\n")).collect();
     let mut tally = VoteTally::from_texts(&joined);
-    // One line of each answer is completed anew.
+    // One line of each answer is completed again.
     let mut checked: Vec<usize> = Vec::new();
     for (number, text) in joined.iter().enumerate() {
         let Some(value) = extract_answer(text) else { continue };

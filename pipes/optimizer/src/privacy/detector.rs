@@ -6,7 +6,7 @@ use std::{net::IpAddr, ops::Range};
 /// Finds personal data.
 #[derive(Clone, Debug)]
 pub(crate) struct Detector {
-    /// In small letters, the longest first.
+    /// The words to find, in lower case, the longest first.
     words: Vec<Vec<char>>,
 }
 
