@@ -165,8 +165,8 @@ impl App {
     }
 }
 
-/// Reads valves and prices again, as after `POST /pipelines/reload`. What cannot be used is logged,
-/// and what was there before goes on.
+/// Reads valves and prices again, as after `POST /pipelines/reload`. Files that cannot be used are
+/// logged, and the previous values stay in use.
 async fn reload_config(registry: &Registry, prices_file: Option<&Path>) {
     tracing::info!("Reloading valves and prices: SIGHUP.");
     match Prices::load(prices_file) {

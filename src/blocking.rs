@@ -104,8 +104,8 @@ struct Turn {
 }
 
 impl Turn {
-    /// Waits until the caller may use a thread. It waits for its own first: only then does it stand
-    /// in the queue that all callers share.
+    /// Waits until the caller may use a thread. It waits for the other requests of the caller
+    /// first, and only then in the queue that all callers share.
     async fn wait_for(caller: CallerId) -> Self {
         // The semaphores are never closed.
         let own = caller_threads(caller).acquire_owned().await.ok();

@@ -289,7 +289,7 @@ fn methods(path: &str) -> String {
 /// Registers every route.
 pub fn routes(config: &mut ServiceConfig) {
     for prefix in PREFIXES.into_iter().chain([""]) {
-        // One place for all methods of a path: routes of the same path stand together.
+        // One resource has all methods of a path: routes of the same path follow each other.
         for routes in ROUTES.chunk_by(|one, next| one.path == next.path) {
             let path = match routes.first().map_or("", |route| route.path) {
                 "/" if !prefix.is_empty() => prefix.to_owned(),

@@ -41,7 +41,7 @@ pub enum LogLevel {
     /// A warning: the operator should know.
     #[value(alias = "WARN")]
     Warning,
-    /// An error: the operator should mend it.
+    /// An error, which the operator should correct.
     #[value(aliases = ["CRITICAL", "FATAL"])]
     Error,
     /// No lines.

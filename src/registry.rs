@@ -93,7 +93,8 @@ impl Registry {
             let (pipe, model) = id.split_once('.').unwrap_or((id, id));
             self.slot(pipe).map(|slot| (start, slot, model.to_owned()))
         })?;
-        // In `moa-a.b.c`, what stands before a pipe's name is no connection's prefix.
+        // In `moa-a.b.c`, the text before a pipe's name is not the prefix of a connection in Open
+        // WebUI.
         (start == 0 || !self.is_derived(id)).then_some((slot, model))
     }
 

@@ -1,4 +1,4 @@
-//! Bounds the length of texts that clients choose before they stand in messages, logs and pages.
+//! Bounds the length of texts that clients choose, before messages, logs and pages contain them.
 
 use std::borrow::Cow;
 

@@ -276,7 +276,7 @@ pub fn shutting_down_error() -> PipeError {
     PipeError::Unavailable { message, retry_after: Some(Duration::from_secs(5)) }
 }
 
-/// Returns the error of answers that are under way when the host may wait no longer.
+/// Returns the error of answers that are aborted at the end of the shutdown.
 pub fn stopped_error() -> Error {
     let message = "the host was stopped while it answered: what is there is not all of it".into();
     PipeError::Unavailable { message, retry_after: None }.into()

@@ -24,8 +24,8 @@ pub trait ApiDialect {
     /// The object of a complete response.
     type Whole: Serialize + Send + 'static;
 
-    /// Returns whether an answer may have several choices. Where it may not, they stand one below
-    /// the other.
+    /// Returns whether an answer may have several choices. If it may not, they are joined into one
+    /// text.
     fn has_choices(&self) -> bool {
         false
     }
@@ -134,7 +134,7 @@ fn text_bytes(answer: &Answer) -> usize {
     answer.content.len() + answer.reasoning.len() + others.sum::<usize>()
 }
 
-/// Returns the same answer with its choices one below the other, each under its title.
+/// Returns the same answer with its choices joined into one text, each under its title.
 fn join_choices(chunks: ChunkStream) -> ChunkStream {
     ChunkStream::new(chunks.map_ok(|chunk| match chunk {
         Chunk::NextChoice { title, .. } => Chunk::Content(format!("\n\n---\n\n**{title}**\n\n")),

@@ -18,8 +18,8 @@ pub fn strip_attribution(text: String) -> Option<String> {
     (!rest.is_empty()).then(|| rest.to_owned())
 }
 
-/// Returns a message without Claude Code's billing line, which stands in instructions; `None` if
-/// they have no other text.
+/// Returns a message without Claude Code's billing line, which is part of the instructions; `None`
+/// if they have no other text.
 pub fn without_attribution(mut message: Message) -> Option<Message> {
     if !matches!(message.role, Role::System | Role::Developer) {
         return Some(message);

@@ -147,7 +147,7 @@ mod tests {
         let logged = (0..1_000_000)
             .filter(|number| keys.record(Ipv4Addr::from_bits(*number).into(), now).is_logged);
         assert_eq!(logged.count(), MAX_LOGGED as usize);
-        // One that goes on and on keeps its place among them.
+        // A caller that keeps trying keeps its place in the list.
         let stubborn: IpAddr = Ipv4Addr::new(203, 0, 113, 1).into();
         for number in 0..100_000 {
             keys.record(Ipv4Addr::from_bits(number).into(), now);

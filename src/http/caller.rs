@@ -8,7 +8,7 @@ use std::{
     str::FromStr,
 };
 
-/// The header in which proxies pass on whom they speak for.
+/// The header in which proxies pass on the client's address.
 const FORWARDED: &str = "x-forwarded-for";
 
 /// The proxies whose `X-Forwarded-For` is believed.
@@ -28,8 +28,8 @@ impl FromStr for TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// Returns whom the peer speaks for: the last address in `X-Forwarded-For` that is no proxy, if
-    /// the peer is one.
+    /// Returns the address of the client: if the peer is a trusted proxy, the last address in
+    /// `X-Forwarded-For` that is no trusted proxy, else the peer.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
         let lines = headers.get_all(FORWARDED).map(|line| line.to_str().unwrap_or_default());

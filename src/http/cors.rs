@@ -140,7 +140,7 @@ fn preflight_response(
             header::VARY,
             "origin, access-control-request-method, access-control-request-headers",
         ));
-    // SDKs have headers of their own by the dozen, and `*` would not stand for the key's.
+    // SDKs send dozens of headers of their own, and `*` would not allow the header of the key.
     if let Some(headers) = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
         answer.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, headers.clone()));
     }

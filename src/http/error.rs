@@ -42,7 +42,7 @@ pub struct HttpError {
     may_quote: bool,
 }
 
-/// Details that few errors have; they stand apart to keep the others small.
+/// Details that few errors have, in a box of their own to keep the others small.
 #[derive(Debug)]
 struct ErrorDetails {
     /// The methods that the path takes.

@@ -176,8 +176,8 @@ fn violation_error<T: JsonBody>(SchemaViolation { field, rule }: SchemaViolation
     Error::new(T::MISFIT, format!("{field}: {rule}")).param(Some(field))
 }
 
-/// Returns the rule that was broken, without the value, which may be a secret. Before it stands the
-/// name of the field within the value, if there is one.
+/// Returns the rule that was broken, without the value, which may be a secret. The rule begins with
+/// the name of the field within the value, if there is one.
 fn parse_rule(message: &str) -> (Option<&str>, String) {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     for (beginning, rule) in

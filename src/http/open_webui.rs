@@ -1,4 +1,4 @@
-//! Tells requests of Open WebUI from those of API clients.
+//! Distinguishes requests of Open WebUI from those of API clients.
 
 use actix_web::http::header::{self, HeaderMap};
 

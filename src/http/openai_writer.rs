@@ -135,7 +135,7 @@ impl FrameWriter for OpenAiSseWriter {
                     &json!({"reasoning_details": [detail], "thinking_blocks": [block]}),
                 );
             }
-            // Open WebUI would show twice what it has been told by an event
+            // Open WebUI would show twice what an event has shown already
             // (`docs/reference/open-webui.md`, "Streamed answers" and "Events").
             Chunk::Citation(_) if self.has_source_events && self.for_open_webui => {}
             Chunk::Citation(citation) => {

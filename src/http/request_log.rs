@@ -1,5 +1,5 @@
-//! The record of a request: its id, its place among those under way, and one log line when its
-//! answer has ended.
+//! The record of a request: its id, its place among the requests in flight, and one log line when
+//! its answer has ended.
 
 use super::{
     Access, Error, Route, State, anthropic::is_anthropic_request, key_name::KeyName,
@@ -51,7 +51,7 @@ pub struct RequestLog {
     is_anthropic: bool,
     started: Instant,
     outcome: Mutex<Outcome>,
-    /// `None` for a probe, which nobody waits for and nobody wants to read of.
+    /// `None` for a health probe, which is neither counted nor logged.
     in_flight: Option<InFlightRequest>,
     metrics: Option<Arc<Metrics>>,
     failed_requests: Option<Arc<FailedRequests>>,

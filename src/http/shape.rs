@@ -47,7 +47,7 @@ pub enum Shape {
 /// A field and its schema.
 pub type Field = (&'static str, &'static Shape);
 
-/// A `type` of objects, and a field that objects of this type need. An empty type stands for all
+/// A `type` of objects, and a field that objects of this type need. An empty type means all
 /// objects.
 pub type Need = (&'static str, &'static str);
 
@@ -95,7 +95,7 @@ pub const CACHE: Shape =
     Shape::Object(&[("type", &Shape::Text), ("ttl", &Shape::Word(&["5m", "1h"]))], &[]);
 
 impl Shape {
-    /// Returns the words for it, as they stand after "must be".
+    /// Returns the words for the shape that follow "must be" in errors.
     fn describe(&self) -> String {
         let word = |word: &&str| format!("`{word}`");
         match self {

@@ -1,9 +1,9 @@
 //! The body of a streamed response: server-sent events in the format of one API.
 //!
-//! Frames that are ready together leave in one write. While the upstream is silent a comment goes
-//! out now and then, so that proxies keep the connection and a client that left is noticed. The
-//! body never yields an error: actix would drop what it has not sent yet, so a late error is a
-//! frame.
+//! Frames that are ready together leave in one write. While the upstream is silent, a keep-alive
+//! frame is sent every 15 seconds, so that proxies keep the connection and a client that
+//! disconnected is noticed. The body never yields an error: actix would drop what it has not sent
+//! yet, so a late error is a frame.
 
 use super::{
     Error,

@@ -98,7 +98,7 @@ fn pipe_arguments(slot: &PythonSlot, call: &Call) -> Result<PipeArguments> {
     Ok(PipeArguments { model_id: call.model.clone(), body })
 }
 
-/// An answer under way. It keeps the process that it began in.
+/// An answer that has begun. It keeps the process that it began in.
 struct PythonAnswer {
     pending: VecDeque<Chunk>,
     first: Option<Item>,

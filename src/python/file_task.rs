@@ -30,13 +30,13 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause before a process is started again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// A process that ran for so long is started again after the first pause.
+/// A process that ran for at least this time is started again after the first pause.
 const STABLE_AFTER: Duration = Duration::from_secs(60);
 
 /// The least time between two questions for the list of models.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(15);
 
-/// The longest time that answers of a replaced version may go on.
+/// The longest time that answers of a replaced version may continue.
 const RETIREMENT_LIMIT: Duration = Duration::from_secs(1800);
 const RETIREMENT_CHECK: Duration = Duration::from_millis(200);
 
@@ -70,7 +70,7 @@ impl FileTask {
                     Some(FileCommand::Load { content, is_forced, reply }) => {
                         let load = self.obey_load(content, is_forced, &mut commands);
                         let (loaded, deletion) = load.await;
-                        // Whoever asked may have stopped waiting.
+                        // The receiver may have stopped waiting.
                         _ = reply.send(loaded);
                         deletion
                     }
@@ -137,7 +137,7 @@ impl FileTask {
         {
             slot.set_worker_state(WorkerState::Failed("it could not be deleted".into()));
         }
-        // Whoever asked may have stopped waiting.
+        // The receiver may have stopped waiting.
         _ = deletion.reply.send(deleted);
         is_deleted
     }
@@ -163,14 +163,14 @@ impl FileTask {
         (text.is_some() && text == self.loaded).then(|| slot.id())
     }
 
-    /// Writes the file, and returns what stood there before.
+    /// Writes the file, and returns its previous content.
     async fn write_file(&self, content: Vec<u8>) -> Result<Option<Vec<u8>>> {
         let path = self.context.file(self.stem);
         let written = run_blocking(move || replace_file(&path, &content)).await;
         written.map_err(|error| write_error(&error))
     }
 
-    /// Loads the file. A version that runs goes on if the new one does not.
+    /// Loads the file. A version that runs keeps running if the new one fails.
     ///
     /// # Errors
     /// Returns the reason why the file does not run.
@@ -305,7 +305,7 @@ fn is_being_started(slot: &PythonSlot) -> bool {
     matches!(slot.worker_state(), WorkerState::Starting(_) | WorkerState::Installing(_))
 }
 
-/// Waits until the process of the slot must be replaced; forever if there is none.
+/// Waits until the process of the slot must be replaced; forever if the slot has no process.
 async fn wait_until_retired(slot: Option<&PythonSlot>) {
     match slot.map(PythonSlot::worker_state) {
         Some(WorkerState::Running(worker)) => worker.wait_until_retired().await,
@@ -330,7 +330,7 @@ async fn refresh(slot: Option<&PythonSlot>) {
     }
 }
 
-/// Writes a file whole, and returns what stood there before.
+/// Writes a file at once, and returns its previous content.
 fn replace_file(path: &PathBuf, content: &[u8]) -> io::Result<Option<Vec<u8>>> {
     let before = match fs::read(path) {
         Ok(before) => Some(before),

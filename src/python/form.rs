@@ -136,7 +136,7 @@ pub fn host_valve(values: &Values, name: &str) -> u64 {
 }
 
 /// Returns the values for the file. A missing value of a valve that cannot be `None` is an empty
-/// text if it is a secret; any other is left out, so that the file's own default stands.
+/// text if it is a secret; any other is left out, so that the file's own default is used.
 pub fn file_values(spec: &ValvesSpec, values: &Values) -> Values {
     let wanted = spec.properties().filter(|valve| !is_host_valve(&valve.name));
     let value = |valve: &ValveProperty| {

@@ -5,7 +5,7 @@ use pipe_sdk::{Body, Chunk, Host};
 use python_worker::{Question, QuestionHandler, ReplySender};
 use serde_json::Value;
 
-/// Asks models on behalf of whoever waits for the call.
+/// Calls models on behalf of the user whose call the file answers.
 pub struct HostModels(pub Host);
 
 impl QuestionHandler for HostModels {

@@ -28,7 +28,7 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 /// The most files that are run.
 const MAX_FILES: usize = 500;
 
-/// A wish to the manager.
+/// A command to the manager.
 pub enum Request {
     /// Writes a file and loads it.
     Install(&'static str, Vec<u8>, oneshot::Sender<Result<&'static str>>),
@@ -123,13 +123,14 @@ impl Manager {
         self.files.iter().find(|(_, handle)| has_id(handle)).map(|(stem, _)| *stem)
     }
 
-    /// Sends a command to the task of a file, which is started if there is none.
+    /// Sends a command to the task of a file, and starts the task if it does not run.
     async fn send(&mut self, stem: &'static str, command: FileCommand) {
         if self.files.get(stem).is_none_or(|handle| handle.commands.is_closed()) {
             let handle = self.start_task(stem).await;
             self.files.insert(stem, handle);
         }
-        // A file with so many wishes is busy; whoever asked is told so when the reply is dropped.
+        // A file with a full queue of commands is busy; the sender learns it when the reply is
+        // dropped.
         if let Some(handle) = self.files.get(stem)
             && handle.commands.try_send(command).is_err()
         {
@@ -137,7 +138,7 @@ impl Manager {
         }
     }
 
-    /// Starts the task of a file, whose slot tells from now on what becomes of it.
+    /// Starts the task of a file, whose slot reports its state from now on.
     async fn start_task(&self, stem: &'static str) -> FileHandle {
         let (sender, commands) = mpsc::channel(MAX_COMMANDS);
         let (sources, store) = (&self.context.sources, &self.context.valve_store);

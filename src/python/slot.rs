@@ -36,7 +36,7 @@ pub const SHUTDOWN_LIMIT: Duration = Duration::from_secs(4);
 pub enum WorkerState {
     /// It is being started.
     Starting(String),
-    /// Its requirements are being installed, which takes so long that nobody waits for it.
+    /// Its requirements are being installed, which takes too long for requests to wait.
     Installing(String),
     /// It answers calls.
     Running(Arc<Worker>),
@@ -44,7 +44,7 @@ pub enum WorkerState {
     Failed(String),
 }
 
-/// A wish to the task of a file.
+/// A command to the task of a file.
 pub enum FileCommand {
     /// Loads the file again.
     Load {
@@ -59,7 +59,7 @@ pub enum FileCommand {
     Delete(Deletion),
 }
 
-/// A wish to delete a file.
+/// A command to delete a file.
 pub struct Deletion {
     /// `true` to delete what was saved of its valves, too.
     pub deletes_valves: bool,
@@ -186,7 +186,7 @@ impl PythonSlot {
     pub(super) async fn wait_for_worker(&self) -> Result<Arc<Worker>> {
         let mut state = self.worker.subscribe();
         let is_known = |state: &WorkerState| !matches!(state, WorkerState::Starting(_));
-        // Without an answer the state tells what is being waited for.
+        // Without an answer the state says what is being waited for.
         _ = timeout(WORKER_LIMIT, state.wait_for(is_known)).await;
         match self.worker_state() {
             WorkerState::Running(worker) => Ok(worker),

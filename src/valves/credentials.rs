@@ -28,7 +28,7 @@ const FIELD_ENDS: [&str; 9] = [
 /// The depth to which JSON is searched. What is nested deeper is taken for credentials.
 const MAX_DEPTH: usize = 16;
 
-/// Returns whether credentials stand in a value, and so must not be shown.
+/// Returns whether a value contains credentials, and so must not be shown.
 pub fn holds_credentials(value: &Value) -> bool {
     holds_credentials_within(value, MAX_DEPTH)
 }

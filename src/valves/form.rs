@@ -18,7 +18,7 @@ pub struct ValvesForm {
     hidden: BTreeSet<String>,
 }
 
-/// The values that the form tells of.
+/// The values that the form shows.
 pub struct FormValues<'a> {
     /// The values in force.
     pub values: &'a Values,
@@ -75,7 +75,7 @@ impl ValvesForm {
     }
 
     /// Puts a note before the text of a valve, which is then shown even in the short form. A note
-    /// on something else than a valve of this form stands at the first valve.
+    /// on anything but a valve of this form is put before the text of the first valve.
     pub fn add_note(&mut self, valve: Option<&str>, note: &str) {
         let Some(properties) = self.schema["properties"].as_object_mut() else { return };
         let first = properties.keys().next().cloned();
@@ -105,8 +105,8 @@ impl ValvesForm {
 /// The beginning of the sentence of a help text that says what the valve does without a value.
 const NO_VALUE: &str = "None: ";
 
-/// Returns the help text with the default at its end. Where that is no value, what this does stands
-/// there too, and not in a sentence of its own.
+/// Returns the help text with the default at its end. If the default is no value, the effect of an
+/// empty valve is named with it.
 fn join_help(help: &str, default: &str) -> String {
     let sentence = help.find(NO_VALUE).filter(|_| default == DEFAULT_NONE).and_then(|start| {
         let (before, rest) = help.split_at(start);

@@ -99,7 +99,7 @@ pub type ValveSources = BTreeMap<String, ValveSource>;
 #[derive(Clone, Default)]
 pub struct Pins(Vec<Pin>);
 
-/// A valve that the environment sets for good.
+/// A valve that the environment sets, so that it cannot be edited.
 #[derive(Clone)]
 struct Pin {
     pipe: String,
@@ -221,7 +221,8 @@ impl ValveLayers {
     /// Merges all layers, with the saved valves between the file and the pins. Returns the values,
     /// their sources, and the errors.
     ///
-    /// A value that breaks its rule is left out, so that what remains can be shown and mended.
+    /// A value that breaks its rule is left out, so that the other values can be shown and
+    /// corrected.
     pub fn merge(
         &self,
         spec: &ValvesSpec,

@@ -20,8 +20,7 @@ pub struct Normalisation {
     flat_choice: bool,
     /// The original place of each message.
     messages: Vec<usize>,
-    /// The original place of each tool, and the field of its schema where that stood beside its
-    /// name.
+    /// The original place of each tool, and the field of its schema if that was beside its name.
     tool_origins: Vec<(usize, Option<&'static str>)>,
 }
 
@@ -76,7 +75,8 @@ pub fn normalise(body: &mut Body) -> Normalisation {
     normalised
 }
 
-/// Returns the instructions that stand beside the messages, unless they stand among them too.
+/// Returns the instructions that are a field beside the messages, unless the messages have them
+/// too.
 fn instructions(system: &Value, messages: &[Message]) -> Option<Message> {
     let text = strip_attribution(text_of_part(system)?).filter(|text| !text.trim().is_empty())?;
     let is_there = |message: &Message| {
@@ -211,7 +211,7 @@ fn chosen_function(choice: &Map<String, Value>, tools: &ClientTools) -> Option<S
     })
 }
 
-/// Writes a choice among some tools in OpenAI's words: their list may stand beside its type.
+/// Writes a choice among some tools in OpenAI's form: their list may be a field beside the type.
 fn convert_allowed_tools(choice: &Map<String, Value>, tools: &ClientTools) -> Option<Value> {
     let within = choice.get("allowed_tools").and_then(Value::as_object).unwrap_or(choice);
     let entries = within.get("tools")?.as_array()?.iter().filter_map(Value::as_object);

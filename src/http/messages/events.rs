@@ -166,7 +166,7 @@ impl EventWriter {
     }
 
     /// Writes a piece of a call. Pieces of several calls may alternate, but blocks may not: a piece
-    /// that arrives amid another call waits for its end.
+    /// that arrives during another call waits for the end of that call.
     fn write_call(&mut self, piece: &ToolCallDelta) {
         if let Some(OpenBlock::Call(open, arguments)) = &mut self.open {
             if *open == piece.index {

@@ -28,7 +28,7 @@ pub enum TurnRole {
     User,
     /// The model.
     Assistant,
-    /// The operator, amid the conversation.
+    /// The operator, in the middle of the conversation.
     System,
 }
 
@@ -177,7 +177,7 @@ impl TurnContent {
     }
 }
 
-/// Returns the message of a tool's result. `is_error` in it tells that the tool failed.
+/// Returns the message of a tool's result. `is_error` in it says that the tool failed.
 fn tool_result(block: Block, field: &str) -> Result<(Message, Vec<String>), PipeError> {
     let id = block.tool_use_id.unwrap_or_default();
     let failed = block.is_error.filter(|failed| *failed).map(Value::from);

@@ -50,7 +50,7 @@ impl EventBuffer {
         self.written += 1;
         let brace = self.buffer.len();
         self.write_json(fields);
-        // An object that was begun above goes on with the fields.
+        // The fields continue the object that was begun above.
         self.buffer[brace] = b',';
         self.buffer.extend_from_slice(b"\n\n");
     }

@@ -2,8 +2,8 @@
 //! (<https://platform.openai.com/docs/api-reference/responses-streaming>): items are added, filled
 //! and done.
 //!
-//! At any time the model either thinks or speaks; pieces of several calls may alternate, so calls
-//! stay open until the answer ends.
+//! At any time the model writes either reasoning or text; pieces of several calls may alternate, so
+//! calls stay open until the answer ends.
 
 use super::{
     answer::Response,

@@ -12,7 +12,7 @@ use serde_json::{
 };
 use tool_schema::limit_nesting;
 
-/// A tool whose fields stand beside its type.
+/// A tool whose fields are beside its type.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct FlatTool {
     #[serde(default = "function", rename = "type")]

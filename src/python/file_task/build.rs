@@ -35,7 +35,7 @@ impl FileTask {
         PythonSlot::new(ids, description, sources, store, redactor, self.sender.clone()).await
     }
 
-    /// Starts a process with the file as it is now. The slot tells whether it runs.
+    /// Starts a process with the file as it is now. The slot reports whether it runs.
     pub(super) async fn build(&self) -> Result<(Arc<PythonSlot>, String), WorkerError> {
         let launch = self.prepare().await?;
         let values = self.current_slot().map(|slot| slot.values()).unwrap_or_default();
@@ -43,7 +43,7 @@ impl FileTask {
         let id = self.choose_id(&description)?;
         let slot = Arc::new(self.new_slot(id, description, launch.redactor.clone()).await);
         let threads = |values: &Values| host_valve(values, THREADS);
-        // The first description tells which valves there are, and so with which the file starts.
+        // The first description names the valves, and so those with which the file starts.
         let worker = if threads(&slot.values()) == threads(&values) {
             worker
         } else {
