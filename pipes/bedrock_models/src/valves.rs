@@ -44,7 +44,7 @@ pub struct BedrockValves {
     #[schemars(title = "AWS · Session token", extend("x-origin" = "endpoint_url"))]
     pub aws_session_token: Secret,
 
-    /// An API key of Bedrock (bearer token). It goes before all other credentials.
+    /// An API key of Bedrock (bearer token). It takes precedence over all other credentials.
     #[schemars(title = "AWS · Bedrock API key", extend("x-everyday" = true, "x-origin" = "endpoint_url"))]
     pub bedrock_api_key: Secret,
 
@@ -78,7 +78,7 @@ pub struct BedrockValves {
     #[schemars(title = "Models · Inference profiles", extend("x-everyday" = true))]
     pub inference_profiles: bool,
 
-    /// Offers every way to a model in the picker: its own id and all inference profiles. Off: the
+    /// Offers every route to a model in the picker: its own id and all inference profiles. Off: the
     /// picker has the best one, which is the profile of the region's own geography if there is one.
     /// The others can be called by their ids.
     #[schemars(title = "Models · List all profiles")]
@@ -90,14 +90,14 @@ pub struct BedrockValves {
     #[schemars(title = "Models · Allowed models", extend("x-everyday" = true))]
     pub allow: Option<String>,
 
-    /// The models that may not be used, by whatever name, written as the allowed ones. It goes
-    /// before those. None: no model is denied.
+    /// The models that may not be used, by whatever name, written as the allowed ones. They take
+    /// precedence over those. None: no model is denied.
     #[schemars(title = "Models · Denied models", extend("x-everyday" = true))]
     pub deny: Option<String>,
 
     /// Other names for models, as in `gpt-4o=us.amazon.nova-pro-v1:0,
-    /// gpt-*=us.amazon.nova-lite-v1:0`. A plain name goes before all ids; one with `*` catches ids
-    /// that no model has.
+    /// gpt-*=us.amazon.nova-lite-v1:0`. A plain name takes precedence over all ids; one with `*`
+    /// matches ids that no model has.
     #[schemars(title = "Models · Model aliases", extend("x-everyday" = true))]
     pub aliases: Option<String>,
 
@@ -129,8 +129,8 @@ pub struct BedrockValves {
     #[schemars(title = "Models · Prompt routers")]
     pub prompt_routers: bool,
 
-    /// The age at which the list of models is refreshed, in seconds. Nobody waits for that: the old
-    /// list is shown until the new one is there.
+    /// The age at which the list of models is refreshed, in seconds. Requests do not wait for that:
+    /// the old list is shown until the new one is complete.
     #[schemars(title = "Models · List refresh (s)", range(min = 10, max = 86400))]
     pub model_list_seconds: u64,
 
@@ -233,14 +233,14 @@ pub struct BedrockValves {
     pub files_everywhere: bool,
 
     /// Hosts whose images and files may be fetched when a chat links to them, as in `example.com,
-    /// *.example.org`; `*`, as it is at first, for all public hosts. Private addresses are never
-    /// asked. None: links are refused.
+    /// *.example.org`; `*`, the default, for all public hosts. Private addresses are never
+    /// contacted. None: links are refused.
     #[schemars(title = "Files · Links to images and files")]
     pub image_hosts: Option<String>,
 
     /// Buckets of S3, or prefixes in them, that chats may name, comma-separated, as in `my-bucket,
     /// other/public/`; `*` for all that the host's role can read. AWS reads them with the rights of
-    /// this account, for whoever asks. None: chats may name no S3 locations.
+    /// this account, for every user. None: chats may name no S3 locations.
     #[schemars(title = "Files · S3 locations")]
     pub s3_locations: Option<String>,
 
@@ -281,19 +281,20 @@ pub struct BedrockValves {
     pub retry_percent: u32,
 
     /// The calls that must have ended within 30 seconds before a failing model of a region is not
-    /// asked for a while. That happens when 90 % of them have failed, or 50 % because the service
+    /// called for a while. That happens when 90 % of them have failed, or 50 % because the service
     /// said that it is not available, for three callers or more. 0: never. No caller counts for
     /// more than a third, and all attempts of a chat are one call. Being throttled is no failure.
     /// Where no connection can be made, two calls are enough. Example: `20`.
     #[schemars(title = "Retries · Circuit breaker: failures", range(min = 0, max = 1000))]
     pub breaker_failures: u32,
 
-    /// The time that a failing model is not asked at first, in seconds. It doubles, up to two
+    /// The time for which a failing model is not called at first, in seconds. It doubles, up to two
     /// minutes, as long as the model fails.
     #[schemars(title = "Retries · Circuit breaker: pause (s)", range(min = 1, max = 120))]
     pub breaker_seconds: u64,
 
-    /// The requests that a model of a region may have under way. Further ones are refused at once.
+    /// The largest number of concurrent requests to a model of a region. Further ones are refused
+    /// at once.
     #[schemars(title = "Retries · Max concurrent requests", range(min = 1, max = 10_000))]
     pub max_concurrent: usize,
 }

@@ -45,7 +45,8 @@ pub struct HybridValves {
     #[schemars(title = "Local · Context (tokens)", range(min = 1))]
     pub local_context_tokens: Option<u64>,
 
-    /// The chats that the local side may have under way. Further ones go to the cloud at once.
+    /// The largest number of concurrent chats with the local side. Further ones go to the cloud at
+    /// once.
     #[schemars(title = "Local · Max concurrent requests", range(min = 1, max = 10_000))]
     pub local_at_once: usize,
 
@@ -114,9 +115,9 @@ pub struct HybridValves {
     #[schemars(title = "Timeouts · Idle timeout (s)", range(min = 1, max = 3600))]
     pub local_idle_seconds: u64,
 
-    /// The chats in a row that must fail before the local side is not asked for a while. 0: it is
-    /// always asked. A probe is sent at once: if it is answered, the chats were at fault, and the
-    /// local side is asked again. A failure does not count while the chats of others are answered.
+    /// The chats in a row that must fail before the local side is not called for a while. 0: it is
+    /// always called. A probe is sent at once: if it is answered, the chats were at fault, and the
+    /// local side is called again. A failure does not count while the chats of others are answered.
     /// Example: `1`.
     #[schemars(title = "Retries · Circuit breaker: failures", range(min = 0, max = 1000))]
     pub breaker_failures: u32,

@@ -46,8 +46,8 @@ pub struct ProxyValves {
     #[schemars(title = "Models · Fallback model", extend("x-everyday" = true))]
     pub fallback_model: Option<String>,
 
-    /// The age at which the list of models is refreshed, in seconds. Nobody waits for that: the old
-    /// list is served until the new one is there.
+    /// The age at which the list of models is refreshed, in seconds. Requests do not wait for that:
+    /// the old list is served until the new one is complete.
     #[schemars(title = "Models · List refresh (s)", range(min = 10, max = 86400))]
     pub model_list_seconds: u64,
 
@@ -76,7 +76,7 @@ pub struct ProxyValves {
     #[schemars(title = "Limits · Requests per minute", extend("x-everyday" = true), range(min = 0, max = 100_000))]
     pub rate_limit: u32,
 
-    /// The chats that an upstream may have under way. Further ones are refused at once.
+    /// The largest number of concurrent chats with an upstream. Further ones are refused at once.
     #[schemars(title = "Limits · Max concurrent requests", range(min = 1, max = 10_000))]
     pub max_concurrent: usize,
 
@@ -109,7 +109,7 @@ pub struct ProxyValves {
     #[schemars(title = "Retries · Retry budget (%)", range(min = 0, max = 100))]
     pub retry_percent: u32,
 
-    /// The calls that must have ended within 30 seconds before a failing upstream is not asked for
+    /// The calls that must have ended within 30 seconds before a failing upstream is not called for
     /// a while. That happens when 90 % of them have failed, or 50 % because the upstream said that
     /// it is not available, for three callers or more. 0: never. No caller counts for more than a
     /// third, and all attempts of a chat are one call. Where no connection can be made, two calls
@@ -117,8 +117,8 @@ pub struct ProxyValves {
     #[schemars(title = "Retries · Circuit breaker: failures", range(min = 0, max = 1000))]
     pub breaker_failures: u32,
 
-    /// The time that a failing upstream is not asked at first, in seconds. It doubles, up to two
-    /// minutes, as long as the upstream fails.
+    /// The time for which a failing upstream is not called at first, in seconds. It doubles, up to
+    /// two minutes, as long as the upstream fails.
     #[schemars(title = "Retries · Circuit breaker: pause (s)", range(min = 1, max = 120))]
     pub breaker_seconds: u64,
 }

@@ -29,10 +29,9 @@ pub struct OptimizerValves {
     pub default_approach: String,
 
     /// Rules for who may use which approaches, of the form `role=approaches`, `key:name=approaches`
-    /// or
-    /// `user:id=approaches`, separated by semicolons, where approaches are separated by commas and
-    /// `*` means all. Whoever no rule fits may use what stands behind `*=`, or all without it.
-    /// Example: `*=re2,bon; admin=*; key:ci=moa`.
+    /// or `user:id=approaches`, separated by semicolons, where approaches are separated by commas
+    /// and `*` means all. Users whom no rule fits may use the approaches after `*=`, or all
+    /// approaches if there is no `*=`. Example: `*=re2,bon; admin=*; key:ci=moa`.
     #[schemars(title = "Approaches · Who may use what", extend("x-everyday" = true))]
     pub access: Option<String>,
 
@@ -79,18 +78,17 @@ pub struct OptimizerValves {
     #[schemars(title = "Limits · Samples", range(min = 1, max = 64))]
     pub samples: Option<usize>,
 
-    /// The most answers that a request may have sampled.
+    /// The largest number of answers that a request may sample.
     #[schemars(title = "Limits · Max samples", range(min = 1, max = 64))]
     pub max_samples: usize,
 
-    /// The most calls that one request may make. When they are spent, the best answer so far is
-    /// given.
+    /// The largest number of calls that one request may make. When they are spent, the best answer
+    /// so far is given.
     #[schemars(title = "Limits · Max calls a request", extend("x-everyday" = true), range(min = 1, max = 1000))]
     pub max_calls: u32,
 
-    /// The most tokens that all calls of a request may read and write together. None: no limit.
-    /// When
-    /// they are spent, the best answer so far is given.
+    /// The largest number of tokens that all calls of a request may read and write together. None:
+    /// no limit. When they are spent, the best answer so far is given.
     #[schemars(title = "Limits · Max tokens a request", extend("x-everyday" = true), range(min = 1))]
     pub max_tokens: Option<u64>,
 
@@ -99,7 +97,7 @@ pub struct OptimizerValves {
     #[schemars(title = "Limits · Max cost a request ($)", extend("x-everyday" = true), range(min = 0.0))]
     pub max_cost: Option<f64>,
 
-    /// The most calls of a request that run at once.
+    /// The largest number of calls of a request that run at once.
     #[schemars(title = "Limits · Max concurrent calls", range(min = 1, max = 64))]
     pub max_concurrent: usize,
 
@@ -113,10 +111,9 @@ pub struct OptimizerValves {
     #[schemars(title = "Timeouts · Deadline of a call (s)", range(min = 1, max = 3600))]
     pub call_seconds: u64,
 
-    /// For questions of about as many tokens or more, the first of several like calls goes ahead,
-    /// and the
-    /// others follow on its first token, so that they find the question in the provider's cache. 0:
-    /// never.
+    /// The length of a question, in tokens, from which the first of several similar calls is sent
+    /// alone, and the others after its first token, so that they find the question in the
+    /// provider's cache. 0: never.
     #[schemars(title = "Answers · Fill the cache first above tokens")]
     pub cache_above_tokens: u64,
 
@@ -124,8 +121,8 @@ pub struct OptimizerValves {
     #[schemars(title = "Answers · Show progress", extend("x-everyday" = true))]
     pub show_progress: bool,
 
-    /// Lets `cot_reflection` answer with all that the model wrote, thoughts included. Off:
-    /// thoughts are sent as reasoning.
+    /// Lets `cot_reflection` answer with all that the model wrote, reasoning included. Off: the
+    /// reasoning is sent in its own field.
     #[schemars(title = "Answers · Return full response")]
     pub return_full_response: bool,
 
@@ -139,8 +136,8 @@ pub struct OptimizerValves {
     #[schemars(title = "Privacy · Hosts for readurls")]
     pub readurls_hosts: Option<String>,
 
-    /// The search API of `web_search` and `deep_research`. What people ask goes to it. Pages that
-    /// it finds are read by `deep_research` where `readurls_hosts` allows it.
+    /// The search API of `web_search` and `deep_research`. Questions are sent to it. Pages that it
+    /// finds are read by `deep_research` where `readurls_hosts` allows it.
     #[schemars(title = "Search · API", extend("x-everyday" = true))]
     pub search_api: SearchApiName,
 

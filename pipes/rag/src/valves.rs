@@ -122,11 +122,12 @@ pub struct RagValves {
     #[schemars(title = "Filter · Be a filter", extend("x-everyday" = true))]
     pub filter: bool,
 
-    /// As a filter: the models, by the ids that Open WebUI lists them by; `*` alone for all.
+    /// The models whose chats the filter changes, by the ids that Open WebUI lists; `*` alone for
+    /// all.
     #[schemars(title = "Filter · Models")]
     pub pipelines: Vec<String>,
 
-    /// As a filter: filters with smaller numbers run first.
+    /// The position among the filters: those with smaller numbers run first.
     #[schemars(title = "Filter · Priority")]
     pub priority: i64,
 }
