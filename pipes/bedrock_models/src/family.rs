@@ -225,7 +225,7 @@ impl Family {
     }
 }
 
-/// Returns the kind of the model with this base id, as far as its name tells; `None` if this pipe
+/// Returns the kind of the model with this base id, as far as the id shows it; `None` if this pipe
 /// cannot call it.
 pub fn model_kind(base: &str) -> Option<ModelKind> {
     if base.contains("embed") {

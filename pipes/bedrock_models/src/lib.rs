@@ -312,7 +312,7 @@ fn apply_latency_suffix(call: &mut Call) {
     }
 }
 
-/// Returns the id without the latency suffix, and whether it was there. The suffix may stand before
+/// Returns the id without the latency suffix, and whether it was there. The suffix may be before
 /// `@region`.
 fn split_latency_suffix(model: &str) -> (Cow<'_, str>, bool) {
     if let Some(model) = model.strip_suffix(LATENCY_SUFFIX) {

@@ -33,7 +33,7 @@ impl ConversationPipe {
         );
         body.0.insert("messages".into(), json!(shown));
         if is_new && let Some(recorder) = self.recorder(&request, history, &host) {
-            // The reason is in the log, and the chat can go on without.
+            // The reason is in the log, and the chat continues without history.
             _ = recorder.save(None).await;
         }
         Ok(body)

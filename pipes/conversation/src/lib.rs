@@ -255,8 +255,8 @@ fn previous_response_not_found(id: &str) -> PipeError {
     }
 }
 
-/// Returns whether the call is a background task of Open WebUI, such as a title. If the task was
-/// not named, its prompt tells (`docs/reference/open-webui.md`, "Background tasks").
+/// Returns whether the call is a background task of Open WebUI, such as a title. A task without a
+/// name is recognised by its prompt (`docs/reference/open-webui.md`, "Background tasks").
 fn is_task(call: &Call) -> bool {
     call.chat.task.is_some() || call.body.is_task_prompt()
 }

@@ -61,8 +61,7 @@ impl Recorder {
             }
             let current = store.load(key.clone()).await.map_err(|error| log_unsaved(&error))?;
             match (current, &new_messages) {
-                // It was deleted while the answer was under way, and the user expects it to be
-                // gone.
+                // It was deleted while the answer was written, and the user expects it to be gone.
                 (None, _) if was_stored => return Ok(()),
                 (None, _) => version = None,
                 (Some((_, current)), None) => version = Some(current),
@@ -116,7 +115,7 @@ struct Recording {
     recorder: Option<Recorder>,
     /// The usage of calls beside the answer; `None` when it has been reported.
     extra_usage: Option<Usage>,
-    /// The requested model, of which the client need not be told.
+    /// The requested model, which is not reported to the client.
     model: String,
     pending: VecDeque<Chunk>,
 }

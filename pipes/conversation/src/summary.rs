@@ -5,7 +5,7 @@ use pipe_sdk::{Body, Host, Message, PipeError, Result, Role, Summary, Usage};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// The longest time that a chat waits for a summary. After it, the chat goes on without.
+/// The longest time that a chat waits for a summary. After it, the chat continues without one.
 const SUMMARY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The longest part of a message that is summarized, in characters.

@@ -129,7 +129,7 @@ impl Endpoint {
         timeout(limit, answer).await.map_err(timed_out)?
     }
 
-    /// Sends a chat to a local server, in the API that it speaks.
+    /// Sends a chat to a local server, by the API that it serves.
     async fn send(&self, api: &Api, host: &Host, body: &Body) -> Result<ChunkStream, OpenAiError> {
         let context = host.context();
         match api {

@@ -39,7 +39,7 @@ impl StartedAnswer {
         }
     }
 
-    /// Counts the answer as a call under way until it ends.
+    /// Counts the answer as a call in flight until it ends.
     pub fn with_call(self, call: InFlightCall) -> Self {
         let rest = call.track(self.rest.map_err(BackendError::from));
         let rest = ChunkStream::new(rest.map_err(|error| error.error));

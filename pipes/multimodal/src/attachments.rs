@@ -41,7 +41,7 @@ pub(crate) fn has_images(messages: &[Message]) -> bool {
 /// whose URL may be plain base64.
 ///
 /// # Errors
-/// An image of which it cannot be told where it is.
+/// An image whose location cannot be read.
 pub(crate) fn find(messages: &mut [Message]) -> Result<Vec<Attachment>> {
     let mut found = Vec::new();
     for (index, message) in messages.iter_mut().enumerate() {

@@ -45,7 +45,7 @@ pub(crate) fn split(
         let is_read = || host.find_model(text_model).and_then(|card| card.can_read(input));
         let calls = match model {
             Some(model) => Ok(model),
-            // The model for text gets them where they stand.
+            // The model for text gets them in their places.
             None if is_read() != Some(false) => continue,
             None => Err(PipeError::bad_request(format!(
                 "no model here reads {}: have an admin set `{valve}`",

@@ -1,4 +1,4 @@
-//! The template of an answer: the blocks that the answers of the models stand in.
+//! The template of an answer: the blocks into which the answers of the models are put.
 
 use crate::section_kind::SectionKind;
 

@@ -28,7 +28,7 @@ struct Inner {
     pseudonyms: Mutex<Pseudonyms>,
 }
 
-/// The placeholders and the words that they stand for.
+/// The placeholders and the words that they replace.
 #[derive(Default)]
 struct Pseudonyms {
     placeholders: HashMap<String, String>,
@@ -136,7 +136,7 @@ impl Pseudonymizer {
         messages
     }
 
-    /// Returns the text with its placeholders replaced; `in_json` if they stand within strings of
+    /// Returns the text with its placeholders replaced; `in_json` if they are within strings of
     /// JSON.
     fn restore(&self, text: &str, in_json: bool) -> String {
         let pseudonyms = self.pseudonyms();
@@ -157,7 +157,7 @@ impl Pseudonymizer {
     pub fn restore_reply(&self, answer: &mut Answer) {
         answer.content = self.restore(&answer.content, false);
         answer.reasoning = self.restore(&answer.reasoning, false);
-        // Signed blocks cannot be changed, and their words have been told.
+        // Signed blocks cannot be changed, and their text was in an earlier answer.
         answer.reasoning_details.clear();
         for call in &mut answer.tool_calls {
             call.function.arguments = self.restore(&call.function.arguments, true);

@@ -61,7 +61,7 @@ pub fn parse_selection(id: &str, auto: Approach, has: impl Fn(&str) -> bool) -> 
     }
     let plan = parse_plan(piece, auto)?;
     if plan == Plan::Sequence(vec![Approach::None]) {
-        // What stands behind `none` is a model's name, whatever it looks like.
+        // The rest after `none` is a model's name, even if it looks like an approach.
         return Ok(plain(model));
     }
     if !has(model) && is_selection(model) {

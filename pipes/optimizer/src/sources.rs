@@ -35,7 +35,7 @@ impl Source {
     }
 }
 
-/// Returns the list of the sources that a text cites, to stand below it.
+/// Returns the list of the sources that a text cites, to be put below it.
 pub(crate) fn list_cited(text: &str, sources: &[Source]) -> Option<String> {
     let cited = cited_numbers(text);
     let lines = sources.iter().zip(1..).filter(|(_, number)| cited.contains(number));

@@ -3,7 +3,7 @@
 /// The size of a part of a long text, in bytes. About 6,000 tokens.
 pub(crate) const PART_SIZE: usize = 24_000;
 
-/// Splits a text from the question about it, which stands behind the last `Query:`, or is the last
+/// Splits a text from the question about it, which follows the last `Query:`, or is the last
 /// paragraph.
 pub(crate) fn split_question(text: &str) -> (&str, &str) {
     let split = text.rsplit_once("Query:").or_else(|| text.trim_end().rsplit_once("\n\n"));

@@ -1,4 +1,4 @@
-//! Background jobs over collections: they embed new chunks, and cut documents anew.
+//! Background jobs over collections: they embed new chunks, and split documents again.
 
 use crate::{
     document_store::DocumentStore,

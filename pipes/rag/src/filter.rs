@@ -9,8 +9,8 @@ use pipe_sdk::{FilterBody, FilterCall, Message, Result};
 use serde_json::{Value, json};
 
 impl Rag {
-    /// Returns the chat with the sources for its question. If the search fails, the chat goes on
-    /// without.
+    /// Returns the chat with the sources for its question. If the search fails, the chat continues
+    /// without sources.
     pub(crate) async fn enrich(&self, call: FilterCall) -> Result<FilterBody> {
         let FilterCall { mut body, user, host } = call;
         let Some((question, messages)) = find_question(&body) else { return Ok(body) };

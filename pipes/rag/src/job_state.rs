@@ -33,7 +33,7 @@ impl JobState {
         }
     }
 
-    /// Returns the collections to look at, and clears the list; `None` stands for all of them.
+    /// Returns the collections to look at, and clears the list; `None` means all of them.
     pub(crate) fn take_pending(&self) -> Option<BTreeSet<String>> {
         self.lock().pending.replace(BTreeSet::new())
     }

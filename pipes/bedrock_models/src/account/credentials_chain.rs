@@ -18,10 +18,10 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// The chain, which does not keep people waiting for what is not there.
+/// The default chain, without long waits for sources that do not exist.
 ///
-/// The metadata service is asked on every machine, and on most there is none. Where it answers, it
-/// does so within milliseconds.
+/// The metadata service is called on every machine, and most machines have none. If there is one,
+/// it answers within milliseconds.
 #[derive(Debug)]
 pub struct CredentialsChain {
     chain: DefaultCredentialsChain,

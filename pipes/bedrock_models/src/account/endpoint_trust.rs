@@ -91,8 +91,8 @@ fn is_bedrock_host(url: &Url) -> bool {
     })
 }
 
-/// Returns whether this is the name of a region, as in `us-gov-west-1`; `s3` is none, and what is
-/// before it is a customer's bucket.
+/// Returns whether this is the name of a region, as in `us-gov-west-1`. `s3` is no region; the
+/// label before it is a customer's bucket.
 fn is_region(label: &str) -> bool {
     let parts: Vec<&str> = label.split('-').collect();
     let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());

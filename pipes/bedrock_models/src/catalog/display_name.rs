@@ -84,7 +84,7 @@ impl<'a> PickerOrder<'a> {
 }
 
 /// Returns the version in a name, as in `Claude Sonnet 4.5`, `Qwen3` or `DeepSeek-R1`; 0 without
-/// one. Numbers of parameters, as in `70B` and `8x7B`, are none.
+/// one. Numbers of parameters, as in `70B` and `8x7B`, are no versions.
 fn version(name: &str) -> f64 {
     let is_number = |char: char| char.is_ascii_digit() || char == '.';
     let mut rest = name;

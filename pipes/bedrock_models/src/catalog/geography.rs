@@ -37,7 +37,7 @@ pub fn profile_prefix(geography: &str) -> Option<&'static str> {
 }
 
 /// The regions of AWS (<https://docs.aws.amazon.com/general/latest/gr/bedrock.html>, and those that
-/// have no Bedrock yet). A new region is none of them, so that this is for advice only.
+/// have no Bedrock yet). A new region is missing here, so the list is used for advice only.
 const REGIONS: [&str; 37] = [
     "af-south-1",
     "ap-east-1",

@@ -79,7 +79,7 @@ impl ListError {
         }
     }
 
-    /// Returns the sentence that tells of the missing list, without a full stop.
+    /// Returns the sentence that reports the missing list, without a full stop.
     pub fn describe(&self, region: Option<&str>) -> String {
         let region = region.map_or_else(String::new, |region| format!(" in {region}"));
         format!("Amazon Bedrock's models{region} cannot be listed: {}", self.message)

@@ -251,7 +251,7 @@ impl Listing {
     }
 
     /// Returns the reason for which the valves deny the model of this id, whether it is listed
-    /// under the id or stands behind a listed profile.
+    /// under the id or only called by a listed profile.
     pub fn denial_reason(&self, id: &str) -> Option<&'static str> {
         self.denied.get(id).copied()
     }

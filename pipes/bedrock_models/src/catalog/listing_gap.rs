@@ -1,4 +1,4 @@
-//! Entries of the model list that stand for models that could not be listed: their descriptions say
+//! Entries of the model list in place of models that could not be listed: their descriptions say
 //! why, and a chat with one explains it at length. Where roles are known, only admins see them.
 
 use super::{list_error::ListError, region_models::RegionModels};

@@ -100,7 +100,7 @@ impl FoundationModel {
 }
 
 /// Returns the kind of a model with these output modalities. Embeddings are a modality of their
-/// own; text can be chats or relevance scores, which only the id tells apart.
+/// own; text can be chats or relevance scores, which only the id distinguishes.
 fn kind_of(id: &str, outputs: impl Fn(&'static str) -> bool) -> Option<ModelKind> {
     if outputs("EMBEDDING") {
         return Some(ModelKind::Embed);

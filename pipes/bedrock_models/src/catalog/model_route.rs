@@ -156,7 +156,7 @@ impl ModelRoute {
     }
 }
 
-/// Returns whether a character can stand in a path and in a list of ids as it is.
+/// Returns whether a path and a list of ids can contain a character unescaped.
 fn is_url_safe(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-')
 }

@@ -17,8 +17,8 @@ use std::{
 /// account's own at the end.
 ///
 /// A model that AWS offers by several routes has all of them in the list, but pickers show one,
-/// unless the valves want all. The others are hidden and not left out, because chats and settings
-/// that name them go on.
+/// unless the valves ask for all. The others are hidden and not left out, because chats and
+/// settings may name them.
 pub fn picker_models<'a>(
     entries: impl Iterator<Item = &'a Arc<ModelEntry>>,
     valves: &BedrockValves,

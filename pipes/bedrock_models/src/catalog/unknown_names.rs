@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{model_id::strip_pipe_id, valves::BedrockValves};
 
-/// Returns the names in the valves that stand for no model that can be called.
+/// Returns the names in the valves for which there is no model that can be called.
 pub fn find_unknown_names(listing: &Listing, valves: &BedrockValves) -> Vec<UnknownModelName> {
     let aliases = listing.aliases.iter().map(|(_, target)| (ModelNameValve::Aliases, target));
     let chains = || listing.fallback_chains.iter();

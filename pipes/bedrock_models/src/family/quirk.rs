@@ -121,7 +121,7 @@ impl fmt::Display for Quirk {
 
 impl Quirk {
     /// Returns the quirk that a rejection names, and the phrase that names it. Quoted text is
-    /// ignored, and the phrase must stand in one sentence.
+    /// ignored, and the phrase must be within one sentence.
     pub fn from_message(message: &str) -> Option<(Self, String)> {
         let bare = without_quotes(message);
         let normalized = normalize(&bare);

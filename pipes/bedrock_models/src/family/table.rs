@@ -120,8 +120,7 @@ pub(super) const SEPARATE_TOOL_TURNS: &[&str] = &["meta.llama", "mistral."];
 /// GPT-6 and GLM-5.3 are said to cache too, but not at cache points: AWS documents those for Claude
 /// and Nova.
 ///
-/// The first row that fits counts, so longer beginnings stand before shorter ones that they begin
-/// with.
+/// The first row that matches counts, so longer prefixes come before shorter ones.
 pub(super) const FAMILIES: &[(&str, Family)] = &[
     ("ai21.j2", WITHOUT_SYSTEM_PROMPT),
     ("ai21.jamba-instruct", WITHOUT_TOOLS),

@@ -1,7 +1,7 @@
 //! The token limits of models, a row each.
 //!
-//! AWS tells it in no list. The figures are those of its model cards and price lists, as the map of
-//! models in the package `litellm` 1.109.1 gathers them.
+//! AWS publishes no list of them. The figures are those of its model cards and price lists, as the
+//! map of models in the package `litellm` 1.109.1 gathers them.
 
 /// The token limits of a model; `None` if unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct TokenLimits {
 const UNKNOWN: u32 = 0;
 
 /// The prefix of a base id, the input limit and the output limit. The first row that matches
-/// counts, so longer prefixes stand before shorter ones.
+/// counts, so longer prefixes come before shorter ones.
 const TOKEN_LIMITS: &[(&str, u32, u32)] = &[
     ("ai21.j2", 8_191, 8_191),
     ("ai21.jamba-1-5", 256_000, 4_096),

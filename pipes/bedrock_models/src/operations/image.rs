@@ -31,8 +31,8 @@ enum ImageFamily {
 /// The largest number of concurrent requests of one call.
 const MAX_CONCURRENT_REQUESTS: usize = 4;
 
-/// The models by how their ids begin. Others by the same makers mend pictures, which nobody can ask
-/// for here.
+/// The models by the prefixes of their ids. Other models of these vendors edit images, for which
+/// this pipe has no operation.
 const FAMILIES: &[(&str, ImageFamily)] = &[
     ("amazon.nova-canvas", ImageFamily::Amazon(amazon::NOVA_CANVAS)),
     ("amazon.titan-image-generator", ImageFamily::Amazon(amazon::TITAN)),

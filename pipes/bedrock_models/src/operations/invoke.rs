@@ -20,7 +20,7 @@ pub struct ModelResponse<T> {
 /// The header in which AWS reports the tokens of the input.
 const INPUT_TOKENS_HEADER: &str = "x-amzn-bedrock-input-token-count";
 
-/// Five pictures of the largest size, which do not pack well, stand in this.
+/// Large enough for five images of the largest size that compress badly.
 const MAX_RESPONSE_BYTES: usize = 96 << 20;
 
 /// Asks this model.

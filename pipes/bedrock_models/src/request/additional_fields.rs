@@ -22,8 +22,8 @@ pub fn response_paths(counted: bool, several_stops: bool) -> Vec<&'static str> {
     paths.into_iter().filter_map(|(is_requested, path)| is_requested.then_some(path)).collect()
 }
 
-/// Returns the model's own fields for this chat. `single_tool_call` is there if the model is to
-/// call one tool at a time; it tells whether Converse's own field says already which.
+/// Returns the additional model fields of this chat. `single_tool_call` is `Some` if the model is
+/// to call one tool at a time; it says whether Converse's `toolChoice` names the tool already.
 pub fn request_fields(
     input: &ChatInput<'_>,
     reasoning: Reasoning,

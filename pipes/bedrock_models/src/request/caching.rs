@@ -27,8 +27,8 @@ pub struct CachePolicy {
 }
 
 impl CachePolicy {
-    /// Returns the wish of this chat: what it says itself, or else the valve. A background task is
-    /// asked once, so nothing of it is kept.
+    /// Returns the caching of this chat: that of the request, or else of the valve. A background
+    /// task is sent once, so nothing of it is cached.
     pub fn new(body: &Body, valve: PromptCaching, is_task: bool) -> Self {
         let own = ExtraFields::from_body(body).get("prompt_caching");
         let setting = |part: &str| own.and_then(|own| own.get(part)).and_then(Value::as_bool);
@@ -93,7 +93,7 @@ fn remove_invalid_points<'a>(
 ) {
     let mut hour = family.cache == CacheSupport::OneHour;
     let mut kept = 0;
-    // Cache points of an hour have to stand before those of five minutes.
+    // Cache points of an hour must come before those of five minutes.
     let mut fit = |point: &mut CachePoint| {
         hour &= point.ttl.is_some();
         point.ttl = point.ttl.filter(|_| hour);

@@ -25,7 +25,7 @@ use serde_json::{Value, value::RawValue};
 use std::borrow::Cow;
 use tool_schema::{SentTools, ToolUseIds};
 
-/// A conversation under way.
+/// The messages that were built so far.
 pub struct MessageBuilder<'a> {
     /// The system prompt, text by text.
     pub system: Vec<Block<'a>>,
@@ -104,8 +104,8 @@ impl<'a> MessageBuilder<'a> {
         Ok(turns)
     }
 
-    /// Returns whether the conversation ends amid calls of tools whose first has lost the signed
-    /// reasoning that it began with.
+    /// Returns whether the conversation ends within a sequence of tool calls whose first call has
+    /// lost its signed reasoning block.
     pub fn is_unsigned_tool_loop(&self) -> bool {
         let mut turns = self.done.iter().rev();
         let mut first = None;
@@ -135,10 +135,10 @@ impl<'a> MessageBuilder<'a> {
         (system, turns)
     }
 
-    /// Instructions amid the conversation.
+    /// Adds system messages in the middle of the conversation.
     ///
-    /// Most families take none there, so they go to the user's side, in a frame that tells them
-    /// apart.
+    /// Most families accept none there, so they go into the user's turn, in tags that distinguish
+    /// them.
     fn add_late_instructions(&mut self, blocks: Vec<Block<'a>>, next: Option<Role>) {
         if self.target.late_instructions == LateInstructions::Hoist {
             self.system.extend(blocks);
@@ -294,7 +294,7 @@ impl<'a> MessageBuilder<'a> {
         };
         let content = match speaker {
             ConverseRole::Assistant => {
-                // The cache point that a client sets at the end of its message stands after the
+                // The cache point that a client sets at the end of its message comes after the
                 // calls.
                 let (mut said, mut calls) = (said, calls);
                 if !calls.is_empty() {
@@ -306,7 +306,7 @@ impl<'a> MessageBuilder<'a> {
                 reasoning.collect::<Vec<_>>().into_iter().chain(said).chain(calls).collect()
             }
             ConverseRole::User | ConverseRole::System => {
-                // Nothing may stand between results, so one point after them stands for all of
+                // Nothing may come between results, so one cache point after them replaces all of
                 // theirs.
                 let point = self.pending_calls.iter_mut().rev().find_map(|call| call.point.take());
                 let results = self.pending_calls.drain(..).map(PendingToolCall::into_result);
@@ -358,8 +358,7 @@ fn to_object<'a>(arguments: &str) -> Json<'a> {
     object.map_or(Json::Empty, Json::Value)
 }
 
-/// Returns a call in words, for a family that goes on with another's conversation and cannot call
-/// tools.
+/// Returns a call as text, for a family without tools that continues the conversation of another.
 fn describe_call<'a>(name: &str, arguments: &str) -> Block<'a> {
     Block::Text(format!("I called the tool `{name}` with {arguments}").into())
 }

@@ -53,8 +53,8 @@ const ANSWER_TOKENS: u64 = 4096;
 
 impl Reasoning {
     /// Returns the reasoning settings of this chat for a model of this family.
-    /// `is_unsigned_tool_loop` is `true` if it ends amid tool calls whose beginning has lost its
-    /// reasoning.
+    /// `is_unsigned_tool_loop` is `true` if the chat ends within a sequence of tool calls whose
+    /// first call has lost its reasoning block.
     pub fn new(body: &Body, family: &Family, is_unsigned_tool_loop: bool) -> Result<Self> {
         let extras = ExtraFields::from_body(body);
         let Some(request) = parse(extras)? else { return Ok(Self::default()) };
@@ -218,7 +218,7 @@ impl Effort {
         }
     }
 
-    /// Returns the word for a Claude that thinks as it sees fit.
+    /// Returns the effort for a Claude model with adaptive reasoning.
     fn adaptive_word(self, xhigh: bool) -> &'static str {
         match self {
             Self::None | Self::Minimal | Self::Low => "low",

@@ -77,7 +77,7 @@ fn beta_of(kind: &str) -> Option<Option<&'static str>> {
 pub enum ToolChoiceMode<'a> {
     /// The model decides.
     Auto,
-    /// None, because it was named already, or because there are no tools.
+    /// Tools are forbidden, or were dropped because the model does not support them.
     Forbidden,
     /// Some tool.
     Any,
@@ -248,7 +248,7 @@ fn add_legacy_functions<'a>(
     Ok(())
 }
 
-/// Returns a tool whose parts stand in other places than OpenAI's.
+/// Returns a tool whose fields are in other places than in OpenAI's format.
 fn anthropic_or_responses_tool<'a>(
     tool: &'a Map<String, Value>,
     field: impl Fn(&str) -> String,
@@ -389,7 +389,7 @@ fn parse_mode<'a>(word: &str) -> Option<ToolChoiceMode<'a>> {
     }
 }
 
-/// Leaves only the tools that are allowed. Their list stands in an object of its own, or beside the
+/// Leaves only the tools that are allowed. Their list is in an object of its own, or beside the
 /// type.
 fn apply_allowed_tools<'a>(
     within: &'a Value,

@@ -16,7 +16,7 @@ pub struct ChunkBuffer {
     has_output: bool,
 }
 
-/// JSON that may stand in a fence.
+/// JSON that may be in a fence.
 #[derive(Debug)]
 struct CodeFenceStripper {
     state: FenceState,
@@ -24,14 +24,14 @@ struct CodeFenceStripper {
     held: String,
 }
 
-/// The place in an answer that may stand in a Markdown fence.
+/// The place in an answer that may be in a Markdown fence.
 #[derive(Debug, PartialEq)]
 enum FenceState {
     /// Nothing but blanks and the beginnings of a fence have come.
     Undecided,
     /// There is a fence, and what comes is within.
     Inside,
-    /// There is none.
+    /// The answer has no fence.
     Absent,
 }
 
@@ -148,7 +148,7 @@ impl CodeFenceStripper {
             }
             self.state = FenceState::Inside;
         }
-        // Only the end of the answer tells if all of it stands in the fence.
+        // Whether all of the answer is in the fence is known only at its end.
         String::new()
     }
 

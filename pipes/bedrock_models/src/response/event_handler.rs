@@ -45,7 +45,7 @@ pub struct EventHandler {
     is_stopped: bool,
 }
 
-/// A block under way that is no plain text.
+/// An open block that is no plain text.
 #[derive(Debug)]
 struct Block {
     /// Bedrock's number of the block. Numbers may have gaps, and blocks may be interleaved.
@@ -134,7 +134,7 @@ impl EventHandler {
             "contentBlockStop" => self.end_block(payload::<BlockStop>(frame)?.content_block_index),
             "messageStart" => self.start_message(),
             "messageStop" => self.stop_message(payload(frame)?)?,
-            // The answer is whole already: what stands beside it cannot undo it.
+            // The answer is complete already, so metadata that cannot be read is ignored.
             "metadata" => match payload(frame) {
                 Ok(metadata) => self.handle_metadata(metadata),
                 Err(error) if !self.is_stopped => return Err(error),
@@ -308,7 +308,7 @@ impl EventHandler {
 
     /// Handles the end of the message.
     pub fn stop_message(&mut self, stop: MessageStop) -> Result<(), EventError> {
-        // Whoever leaves out the end of a block still means it.
+        // Blocks without a `contentBlockStop` end with the message.
         let open: Vec<_> = self.blocks.iter().map(|block| block.number).collect();
         open.into_iter().for_each(|number| self.end_block(number));
         let MessageStop { stop_reason, additional_model_response_fields: own } = stop;

@@ -26,7 +26,7 @@ const MAX_HELD_BYTES: usize = 4 << 20;
 /// Holds back what may turn out to be a call.
 #[derive(Debug, Default)]
 pub struct TextToolCalls {
-    /// Text that waits for its end, or until it can be told from other text.
+    /// Text that waits for its end, or until it can be distinguished from other text.
     held: String,
     is_call: bool,
 }
@@ -102,13 +102,13 @@ fn strip_quotes(name: &str) -> String {
     name.trim().trim_matches('"').to_owned()
 }
 
-/// Returns the calls in JSON, of which one or a list may stand in a text.
+/// Returns the calls in JSON: a text may hold one call or a list of them.
 fn parse_json(text: &str) -> Vec<(String, Map<String, Value>)> {
     let Some(start) = text.find(['{', '[']) else { return Vec::new() };
     let json = text.get(start..).unwrap_or_default();
     let mut calls = Vec::new();
     for value in serde_json::Deserializer::from_str(json).into_iter::<Value>() {
-        // Words and tags after the last one are none.
+        // Words and tags after the last call are no calls.
         let Ok(value) = value else { break };
         collect(value, &mut calls);
     }

@@ -5,7 +5,7 @@ use crate::model_id::strip_pipe_id;
 use pipe_sdk::{matches_glob, split_list};
 use std::borrow::Cow;
 
-/// Names and what they stand for.
+/// Names and the models that they mean.
 #[derive(Debug, Default)]
 pub struct Aliases(Vec<Alias>);
 

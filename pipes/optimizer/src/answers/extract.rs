@@ -120,7 +120,7 @@ fn parse_line(line: &str) -> Option<AnswerValue> {
 /// Returns the content of the last fenced block of code.
 pub(crate) fn code_block(text: &str) -> Option<&str> {
     let mut blocks = text.split("```");
-    // Every second piece stands within fences.
+    // Every second piece is within fences.
     blocks.next();
     let mut last = None;
     while let Some(block) = blocks.next() {

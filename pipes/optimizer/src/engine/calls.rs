@@ -194,7 +194,7 @@ struct FinalCall {
 }
 
 impl FinalCall {
-    /// Returns whether the chunk goes on to the client.
+    /// Returns whether the chunk is passed on to the client.
     fn observe(&mut self, chunk: &Chunk) -> bool {
         self.engine.log().observe(self.number, chunk);
         !matches!(chunk, Chunk::Usage(_) | Chunk::Model(_) | Chunk::Side(_))

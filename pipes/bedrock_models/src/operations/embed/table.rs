@@ -16,8 +16,7 @@ const COHERE: EmbeddingFamily = EmbeddingFamily {
     truncates: true,
 };
 
-/// The first row that fits counts, so longer beginnings stand before shorter ones that they begin
-/// with.
+/// The first row that matches counts, so longer prefixes come before shorter ones.
 pub(super) const FAMILIES: &[(&str, EmbeddingFamily)] = &[
     (
         "amazon.nova-2-multimodal-embeddings",

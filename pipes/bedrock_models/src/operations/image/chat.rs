@@ -64,7 +64,7 @@ fn image_call(call: &Call) -> Result<ImageCall> {
     Ok(ImageCall { options, source, ..ImageCall::new(&call.model, prompt) })
 }
 
-/// Returns whether a picture stands before the last message of the user: each answer of these
+/// Returns whether there is an image before the last message of the user: each answer of these
 /// models is one, and a user may have attached one.
 fn has_earlier_picture(messages: &[Message]) -> bool {
     let last = messages.iter().rposition(|message| message.role == Role::User);
@@ -78,7 +78,7 @@ fn has_earlier_picture(messages: &[Message]) -> bool {
     })
 }
 
-/// Returns the picture to begin from: the last one of this message, which stands at this place.
+/// Returns the image to begin from: the last one of the message at this index.
 fn source(message: &Message, place: usize) -> Result<Option<Image>> {
     let Some(Content::Parts(parts)) = &message.content else { return Ok(None) };
     let url = |(at, part): (usize, &'_ Part)| match part {
