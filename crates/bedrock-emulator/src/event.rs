@@ -92,7 +92,7 @@ impl Block {
             .extend(base64::decode(text(&reasoning["redactedContent"])).unwrap_or_default());
     }
 
-    /// Returns the block as it stands in an answer that is not streamed.
+    /// Returns the block in the form of an answer that is not streamed.
     fn content(self) -> Value {
         if let Some(mut tool) = self.tool {
             tool.insert(

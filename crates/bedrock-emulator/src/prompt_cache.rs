@@ -53,8 +53,8 @@ impl PromptCache {
     }
 }
 
-/// Returns the blocks after which a cache point can stand, in the order in which the model reads
-/// them. The role of a message counts as a block.
+/// Returns the blocks after which a cache point can be, in the order in which the model reads them.
+/// The role of a message counts as a block.
 fn blocks(body: &Value) -> impl Iterator<Item = &Value> {
     let (tools, system) = (list(&body["toolConfig"]["tools"]), list(&body["system"]));
     let turns = messages(body).iter();

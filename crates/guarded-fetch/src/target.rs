@@ -85,7 +85,7 @@ impl Target {
         }
     }
 
-    /// Builds the request. It tells the host nothing about the user, and asks for no compression.
+    /// Builds the request. It contains nothing about the user, and asks for no compression.
     pub(crate) fn request(&self) -> Result<Request<Empty<&'static [u8]>>, http::Error> {
         Request::get(&self.url[Position::BeforePath..Position::AfterQuery])
             .header(header::HOST, &self.url[Position::BeforeHost..Position::AfterPort])

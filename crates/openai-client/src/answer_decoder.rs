@@ -222,7 +222,7 @@ impl AnswerDecoder {
         }
     }
 
-    /// Keeps the sources that stand beside an answer, each once: they come with each chunk.
+    /// Keeps the sources beside an answer, each once: they come with each chunk.
     fn add_sources(&mut self, urls: &Value, results: &Value) {
         let urls = urls.as_array().into_iter().flatten();
         let urls = urls.filter_map(|url| citation_of_url(url.as_str()?, ""));

@@ -1,4 +1,4 @@
-//! The base URL of a server's API, and what it tells about the vendor.
+//! The base URL of a server's API, and what it says about the vendor.
 
 use http_client::is_metadata_host;
 use std::str::FromStr;
@@ -76,7 +76,7 @@ impl BaseUrl {
         name.split('/').next().filter(|_| self.vendor == Vendor::Azure)
     }
 
-    /// Returns the vendor of the server, as far as its address tells.
+    /// Returns the vendor of the server, as far as its address shows it.
     pub(crate) fn vendor(&self) -> Vendor {
         self.vendor
     }
@@ -89,7 +89,7 @@ impl BaseUrl {
     }
 
     /// Returns whether the server is on this machine or in the own network, as far as its address
-    /// tells: a private address, a name without dots, or one of `.local` and `.internal`.
+    /// shows it: a private address, a name without dots, or one of `.local` and `.internal`.
     pub fn is_local(&self) -> bool {
         match self.url.host() {
             Some(Host::Ipv4(address)) => address.is_loopback() || address.is_private(),

@@ -224,7 +224,7 @@ impl AnswerStream {
 
     /// Ends the answer where the bytes end.
     fn finish(&mut self) -> Result<(), OpenAiError> {
-        // An incomplete event is ignored; the finish reason tells whether the answer is complete.
+        // An incomplete event is ignored; the finish reason says whether the answer is complete.
         if let Ok(Some(event)) = self.events.last()
             && !self.decoder.has_finish_reason()
         {

@@ -374,7 +374,7 @@ const REFUSAL_PHRASES: [&str; 8] = [
     "not allowed",
 ];
 
-/// Returns whether a refusal is about the marks of what is to be cached, wherever they stand.
+/// Returns whether a refusal is about cache points (`cache_control`), in whichever field.
 fn refuses_cache_control(api_error: &ApiError) -> bool {
     let param = api_error.param.as_deref().unwrap_or_default();
     let message = api_error.message.to_ascii_lowercase();

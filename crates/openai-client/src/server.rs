@@ -231,8 +231,8 @@ impl Server {
         Ok(answer)
     }
 
-    /// Asks for the models of the server, once and within this time. The breaker is not asked: the
-    /// list is also what tells that a server works again.
+    /// Asks for the models of the server, once and within this time. The circuit breaker is not
+    /// consulted: a list also shows that a server works again.
     pub async fn models(&self, time: Duration) -> Result<Vec<ModelListEntry>, OpenAiError> {
         let models = async {
             let response =

@@ -5,7 +5,7 @@ use std::{
     sync::LazyLock,
 };
 
-/// A number that tells callers apart and reveals nothing else about them. The default is the host
+/// A number that distinguishes callers and reveals nothing else about them. The default is the host
 /// itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallerId(u64);

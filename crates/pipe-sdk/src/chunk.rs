@@ -26,7 +26,7 @@ use std::{
 #[non_exhaustive]
 pub enum Chunk {
     /// The full id of the model that answers, as in `pipe.model`. If it comes at all, it comes
-    /// first. If it is not the requested model, people are told.
+    /// first. If it is not the requested model, the answer names it.
     Model(String),
     /// The side of a router that answers. If it comes at all, it comes before any output.
     Side(Side),
@@ -53,7 +53,7 @@ pub enum Chunk {
     NextChoice {
         /// The finish reason of the answer before it.
         finish: FinishReason,
-        /// The title of the next one, where answers stand one below the other.
+        /// The title of the next one, if answers are shown one below the other.
         title: String,
     },
     /// The finish reason. Once.

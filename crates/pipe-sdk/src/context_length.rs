@@ -1,6 +1,6 @@
 //! Refusals of chats that are too long for a model, in the words of several services.
 
-/// The words of refusals of long chats. All words of a row must stand in the message.
+/// Words of the errors for chats that are too long. The message must contain all words of a row.
 const PHRASES: &[&[&str]] = &[
     &["input is too long"],
     &["prompt is too long"],

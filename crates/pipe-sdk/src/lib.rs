@@ -12,11 +12,11 @@
 //! use serde::{Deserialize, Serialize};
 //! use std::sync::Arc;
 //!
-//! /// What an admin can turn. Doc comments become the help texts of the form.
+//! /// The valves of the pipe. Doc comments become the help texts of the form.
 //! #[derive(Serialize, Deserialize, JsonSchema)]
 //! #[serde(default)]
 //! struct EchoValves {
-//!     /// What stands before every answer.
+//!     /// The text before every answer.
 //!     prefix: String,
 //! }
 //! impl Default for EchoValves {
@@ -54,8 +54,8 @@
 //! * **It knows no other pipe.** It answers through another model by [`Call::host`], by model id.
 //!
 //! A running pipe never changes. When its valves are turned, the host builds the next one with
-//! [`Pipe::on_valves_updated`] and swaps it in whole; answers under way keep the pipe that they
-//! began with.
+//! [`Pipe::on_valves_updated`] and swaps it in whole; answers that have begun keep the pipe that
+//! they began with.
 
 mod admission;
 mod body;

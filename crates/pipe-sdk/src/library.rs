@@ -145,7 +145,7 @@ pub enum Content {
     Text(String),
     /// A file of a supported format.
     File {
-        /// The name, whose extension tells the format.
+        /// The name, whose extension decides the format.
         name: String,
         /// The bytes.
         bytes: Vec<u8>,

@@ -72,8 +72,8 @@ pub struct Model {
     pub id: String,
     /// The name in the picker.
     pub name: String,
-    /// Names that hold names of other models, as in `Documents · {rag/llama3}`, where an id of this
-    /// host stands in braces. The first that is short enough takes the place of the name.
+    /// Names that hold names of other models, as in `Documents · {rag/llama3}`, with an id of this
+    /// host in braces. The first that is short enough takes the place of the name.
     pub name_templates: Vec<String>,
     /// Words that people filter the picker by, such as the vendor.
     pub tags: Vec<String>,

@@ -45,7 +45,7 @@ fn collect_text<'a>(value: &'a Value, words: &mut Vec<&'a str>, depth: usize) {
             values.iter().for_each(|value| collect_text(value, words, depth + 1));
         }
         Value::Object(fields) => {
-            // What stands there as a text is ciphertext or base64, unless the source is plain text.
+            // A text in that place is ciphertext or base64, unless the source is plain text.
             let is_plain_text = fields.get("type").is_some_and(|kind| kind == "text");
             let is_told = |name: &str, value: &Value| {
                 let is_data = name == "data" && value.is_string();

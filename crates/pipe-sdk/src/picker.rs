@@ -16,7 +16,7 @@ pub enum PickerAudience {
 }
 
 /// Shortens a name to [`PICKER_WIDTH`] characters. It keeps the beginning and the end, because
-/// versions stand at the end: `llama-3.3-70b-versatile-preview` becomes `llama-3.3-70b-v…-preview`.
+/// versions are at the end: `llama-3.3-70b-versatile-preview` becomes `llama-3.3-70b-v…-preview`.
 pub fn shorten_name(name: &str) -> String {
     let length = name.chars().count();
     if length <= PICKER_WIDTH {
@@ -38,7 +38,7 @@ pub fn describe_context(tokens: u64) -> String {
     }
 }
 
-/// Fills a template with the names of the models whose ids stand in braces.
+/// Fills a template with the names of the models whose ids are in braces.
 ///
 /// For example, `Smart: {ollama/llama3} → {bedrock_models.amazon.nova-pro-v1:0}` becomes `Smart:
 /// llama3 → Nova Pro`. Where `name_of` knows no name, the last part of the id has to do.

@@ -28,8 +28,8 @@ struct Folder {
     writing: Mutex<()>,
 }
 
-/// A number that stands for texts which may be secret, and by which they can be known again. It is
-/// another one with each salt.
+/// A number that identifies texts which may be secret, without revealing them. It is another one
+/// with each salt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     salt: String,

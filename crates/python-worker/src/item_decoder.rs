@@ -153,7 +153,7 @@ fn parse_tool_call(place: usize, call: &Value) -> ToolCallDelta {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let index = call["index"].as_u64().and_then(|index| usize::try_from(index).ok());
     ToolCallDelta {
-        // An index stands for a place in a list, so a large one would cost memory.
+        // An index is a place in a list, so a large one would cost memory.
         index: index.filter(|index| *index < MAX_TOOL_CALLS).unwrap_or(place),
         id: text(&call["id"]),
         name: text(&call["function"]["name"]),

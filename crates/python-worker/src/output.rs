@@ -24,7 +24,7 @@ const BURST_LINES: u32 = 500;
 #[derive(Clone, Debug, Default)]
 pub struct Redactor(Arc<Mutex<Vec<String>>>);
 
-/// A shorter secret is a word that may stand in any text.
+/// A shorter secret is a word that may occur in any text.
 const MIN_SECRET_BYTES: usize = 6;
 
 impl Redactor {

@@ -72,7 +72,7 @@ const SUPERVISOR: [&str; 3] = [
 ];
 
 /// The end of that program: in a child that has been confined, it becomes another program. The
-/// first argument tells whether that one gets the names of what the kernel lacks as arguments.
+/// first argument says whether that one gets the names of what the kernel lacks as arguments.
 const CONFINED_EXEC: &str = r#"
 supervisor = supervise()
 settings = json.loads(sys.argv[1])

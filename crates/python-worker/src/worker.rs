@@ -66,7 +66,7 @@ enum Retirement {
     Stuck,
 }
 
-/// A call that is under way.
+/// A call in flight.
 struct CallEntry {
     events: mpsc::Sender<CallEvent>,
     questions: Option<Arc<dyn QuestionHandler>>,

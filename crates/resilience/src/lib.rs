@@ -3,7 +3,7 @@
 //!
 //! An [`Upstream`] is one service at one address. [`Upstream::call`] runs attempts until one
 //! succeeds or further ones are useless; the caller decides what an attempt does, and by which
-//! client. Errors implement [`Classify`], which tells what they mean for the upstream. The caller's
+//! client. Errors implement [`Classify`], which says what they mean for the upstream. The caller's
 //! [`CallerId`](pipe_sdk::CallerId) makes sure that one caller's failures do not close the upstream
 //! to the others.
 //!

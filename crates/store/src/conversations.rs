@@ -167,7 +167,7 @@ impl Conversations {
             }
         };
         let time_to_live = i64::try_from(time_to_live.as_millis()).unwrap_or(i64::MAX);
-        // Random, so that a deleted conversation and a new one of the same name are told apart.
+        // Random, so that a deleted conversation and a new one of the same name are distinguished.
         let version = fastrand::i64(1..i64::MAX);
         let record = Record {
             entry: ConversationEntry {

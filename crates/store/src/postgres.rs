@@ -3,7 +3,7 @@
 //! It holds five connections under any load: one for queries that requests wait for, one for
 //! writes, one for reports, one for conversations, and one that listens for notifications. Queries
 //! are pipelined on each of them. No query needs a transaction of more than one statement, so a
-//! connection pooler may stand in between.
+//! connection pooler may be in between.
 
 mod address;
 mod conversations;

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 /// knows them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ArgumentShape {
-    /// True if the client's arguments are no object, and stand in the property [`WRAPPED`].
+    /// True if the client's arguments are no object, and are in the property [`WRAPPED`].
     is_wrapped: bool,
     /// The client's names of properties, by the names that are sent instead.
     originals: HashMap<String, String>,

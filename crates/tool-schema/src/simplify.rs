@@ -93,7 +93,7 @@ struct Subschema {
 
 impl Simplifier<'_> {
     /// Returns the subschema at this depth in the allowed keywords. Sentences about the other
-    /// keywords stand at the end of its description.
+    /// keywords are at the end of its description.
     fn simplify_subschema(
         &mut self,
         schema: &Value,

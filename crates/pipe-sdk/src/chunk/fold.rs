@@ -24,7 +24,7 @@ pub struct Answer {
     pub reasoning: String,
     /// The same block by block, as it has to come back.
     pub reasoning_details: Vec<ReasoningDetail>,
-    /// The log probabilities of its text, if the upstream tells them.
+    /// The log probabilities of its text, if the upstream sends them.
     pub logprobs: Vec<TokenLogprob>,
     /// The tool calls of the model, in order.
     pub tool_calls: Vec<ToolCall>,
@@ -38,7 +38,7 @@ pub struct Answer {
     pub finish: Option<FinishReason>,
     /// The usage.
     pub usage: Option<Usage>,
-    /// Facts that stand beside the choices.
+    /// Facts that are fields beside the choices.
     pub facts: Map<String, Value>,
     /// The events beside the text.
     pub events: Vec<Event>,

@@ -10,8 +10,7 @@ pub struct TokenLogprob {
     pub token: String,
     /// The natural logarithm of its probability.
     pub logprob: f64,
-    /// The bytes of the text in UTF-8, where the upstream tells them: a character may be cut in
-    /// two.
+    /// The bytes of the text in UTF-8, if the upstream sends them: a character may be cut in two.
     #[serde(default)]
     pub bytes: Option<Vec<u8>>,
     /// The likeliest tokens at its place, as many as the request asked for.
@@ -26,7 +25,7 @@ pub struct TopLogprob {
     pub token: String,
     /// The natural logarithm of its probability.
     pub logprob: f64,
-    /// The bytes of the text in UTF-8, where the upstream tells them.
+    /// The bytes of the text in UTF-8, if the upstream sends them.
     #[serde(default)]
     pub bytes: Option<Vec<u8>>,
 }
