@@ -195,7 +195,7 @@ impl Settings {
         if let Some(file) = &self.valves_file {
             ensure!(
                 file.exists(),
-                "the file `{}` does not exist: correct `--valves-file` (VALVES_FILE), or leave it out",
+                "the file `{}` does not exist: correct `--valves-file` (VALVES_FILE), or remove it",
                 file.display()
             );
         }

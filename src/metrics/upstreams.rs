@@ -39,14 +39,13 @@ pub fn build_registry(upstreams: Vec<(&'static str, UpstreamState)>) -> Registry
     let mut registry = Registry::default();
     let all = &mut registry;
     let in_flight: Family<UpstreamLabels, Gauge> =
-        register(all, "pipewright_upstream_in_flight", "Calls under way", Family::default());
+        register(all, "pipewright_upstream_in_flight", "Calls in flight", Family::default());
     let mut counters = |name: &str, help: &str| -> Family<UpstreamLabels, Counter> {
         register(all, name, help, Family::default())
     };
     let calls = counters("pipewright_upstream_calls", "Calls that went out");
     let retries = counters("pipewright_upstream_retries", "Calls that were tried again");
-    let shed =
-        counters("pipewright_upstream_shed", "Calls refused because too many were under way");
+    let shed = counters("pipewright_upstream_shed", "Calls refused by the concurrency limit");
     let refused =
         counters("pipewright_upstream_refused", "Calls refused because the upstream was failing");
     let failures: Family<FailureLabels, Counter> = register(

@@ -69,11 +69,8 @@ impl ValvesFile {
                 };
                 let last_good = self.read_values(&self.backup_path()).ok().flatten();
                 let restored = last_good.as_ref().is_some_and(|values| self.save(values).is_ok());
-                let instead = if restored {
-                    "its copy stands in its place"
-                } else {
-                    "nothing saved stands in its place"
-                };
+                let instead =
+                    if restored { "its copy was restored" } else { "no saved valves are used" };
                 let trouble = format!(
                     "{} cannot be read ({error}); {moved}, {instead}",
                     self.path().display()

@@ -95,7 +95,7 @@ async fn more_at_once_than_may_be_are_refused_and_have_a_place_when_one_ends() {
         request.json(&with_stream(chat_body(LITE, &json!({})), true)).send().await.unwrap();
     assert_eq!(running.status(), 200);
     let full = rig.host.chat(&model_id(LITE), "hi").await;
-    assert!(full.error_message(503).contains("as many requests under way"), "{}", full.text);
+    assert!(full.error_message(503).contains("limit of concurrent requests"), "{}", full.text);
     assert_eq!(full.header("retry-after"), "1");
     drop(running);
     let free = async { while send_repeatedly(&rig, 1).await != [200] {} };

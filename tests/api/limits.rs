@@ -355,7 +355,7 @@ async fn of_many_chats_at_once_only_as_many_pass_as_are_left() {
         assert!(
             refused
                 .error_message(429)
-                .contains("is reserved by requests under way: try again in 5 s")
+                .contains("is reserved by requests in flight: try again in 5 s")
         );
         assert_eq!(refused.header("retry-after"), "5");
         // The unused rest of a reservation is given back.

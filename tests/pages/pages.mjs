@@ -195,7 +195,7 @@ async function the_overview_names_upstreams_and_failed_requests() {
   await page.getByRole('link', { name: /Overview/ }).click();
   await page.locator('#detail').getByText('bedrock_models').first().waitFor();
   await page.getByText('nothing.here').first().waitFor();
-  await page.getByText('requests under way').waitFor();
+  await page.getByText('requests in flight').waitFor();
 }
 
 async function usage_has_names_and_counts_embeddings_apart() {
@@ -241,7 +241,7 @@ async function a_host_that_is_away_is_told_in_a_sentence_and_found_again() {
 
 const LOOKS = {
   start: async () => { await open('/'); await page.getByText('The host is').waitFor(); },
-  overview: async () => { await open('/admin/'); await page.getByText('requests under way').waitFor(); },
+  overview: async () => { await open('/admin/'); await page.getByText('requests in flight').waitFor(); },
   admin: async () => { await open('/admin/#bedrock_models'); await page.locator('#valve-regions').waitFor(); },
   documents: async () => { await open('/rag/'); await page.locator('#query').fill('What do pelicans dive for?'); await page.locator('#query').press('Enter'); await page.locator('article').first().waitFor(); },
   usage: async () => { await open('/usage/'); await page.locator('#plot svg').waitFor(); },

@@ -28,9 +28,7 @@ pub enum FetchError {
     PlainHttp,
 
     /// The link has a user name or a password.
-    #[error(
-        "links with a user name or password are not fetched: remove what stands before the `@`"
-    )]
+    #[error("links with a user name or password are not fetched: remove the part before the `@`")]
     Credentials,
 
     /// The policy does not allow the port.

@@ -97,7 +97,7 @@ impl Service<dns::Name> for CheckedResolver {
     fn call(&mut self, name: dns::Name) -> Resolving {
         match name.as_str().parse() {
             Ok(name) => self.resolve(name),
-            Err(_) => Box::pin(async { Err("a name that is none".into()) }),
+            Err(_) => Box::pin(async { Err("an invalid host name".into()) }),
         }
     }
 }

@@ -63,7 +63,7 @@ impl OpenAiError {
             },
             Self::ConcurrencyLimit => PipeError::Unavailable {
                 message: format!(
-                    "the upstream of `{model}` has as many chats under way as it may have: try again in a moment"
+                    "the upstream of `{model}` has reached its limit of concurrent chats: try again in a moment"
                 ),
                 retry_after: Some(CONCURRENCY_RETRY_AFTER),
             },

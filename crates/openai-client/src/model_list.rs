@@ -66,7 +66,7 @@ pub(crate) fn parse_model_list(
     json: &[u8],
     vendor: Vendor,
 ) -> Result<Vec<ModelListEntry>, OpenAiError> {
-    let invalid = || OpenAiError::InvalidResponse("its list of models is none");
+    let invalid = || OpenAiError::InvalidResponse("its model list is invalid");
     let list: Value = serde_json::from_slice(json).map_err(|_| invalid())?;
     let models = [&list["data"], &list["models"], &list].into_iter().find_map(Value::as_array);
     let mut seen = HashSet::new();

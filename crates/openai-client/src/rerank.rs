@@ -78,7 +78,7 @@ impl Server {
 }
 
 fn parse_response(json: &[u8], documents: usize, most: usize) -> Result<Reranked, OpenAiError> {
-    let unread = |_| OpenAiError::InvalidResponse("its order is none");
+    let unread = |_| OpenAiError::InvalidResponse("its ranking is invalid");
     let (places, usage) = match serde_json::from_slice(json).map_err(unread)? {
         RerankResponse::Object { results, usage } => (results, usage),
         RerankResponse::List(results) => (results, Value::Null),

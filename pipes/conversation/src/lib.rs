@@ -160,7 +160,7 @@ impl ConversationPipe {
                 (Err(error), ConversationUse::History(_)) => {
                     tracing::warn!(
                         error = error.kind(),
-                        "A chat goes on without its stored conversation."
+                        "A chat continues without its stored conversation."
                     );
                     None
                 }

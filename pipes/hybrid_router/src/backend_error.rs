@@ -48,7 +48,7 @@ impl BackendError {
     /// Returns the error of a reached concurrency limit.
     pub fn concurrency_limit(model: &str) -> Self {
         let message =
-            format!("`{model}` has as many chats under way as it may have: try again in a moment");
+            format!("`{model}` has reached its limit of concurrent chats: try again in a moment");
         Self {
             error: PipeError::Unavailable { message, retry_after: None },
             verdict: Verdict::success(),

@@ -184,7 +184,7 @@ impl RaceWinner<'_> {
 fn log_fallback(from: &Backend, to: &Backend, error: &BackendError) {
     let (from, to, error) = (from.id(), to.id(), &error.error);
     let kind = error.kind();
-    tracing::warn!(model = from, "`{from}` does not answer, so `{to}` is asked: {kind}.");
+    tracing::warn!(model = from, "`{from}` does not answer, so `{to}` is called: {kind}.");
     // An upstream may quote the prompt.
     tracing::debug!(model = from, %error, "Why `{from}` does not answer.");
 }

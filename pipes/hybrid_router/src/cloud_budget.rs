@@ -72,11 +72,11 @@ impl CloudBudget {
         let dollars = self.dollars;
         let message = if is_reserved {
             format!(
-                "your budget of ${dollars} a day for the cloud is reserved by requests under way: try again in a moment"
+                "your budget of ${dollars} a day for the cloud is reserved by requests in flight: try again in a moment"
             )
         } else {
             format!(
-                "your budget of ${dollars} a day for the cloud is used up: it begins anew at midnight UTC"
+                "your budget of ${dollars} a day for the cloud is used up: it is renewed at midnight UTC"
             )
         };
         PipeError::Throttled { message, retry_after }

@@ -54,7 +54,7 @@ pub(crate) async fn chat(
 
 fn log_fallback(id: &str, next: &str, error: &PipeError) {
     let kind = error.kind();
-    tracing::warn!(model = id, "`{id}` does not answer, so `{next}` is asked: {kind}.");
+    tracing::warn!(model = id, "`{id}` does not answer, so `{next}` is called: {kind}.");
     // An upstream may quote the prompt.
     tracing::debug!(model = id, %error, "Why `{id}` does not answer.");
 }

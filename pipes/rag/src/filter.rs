@@ -19,9 +19,9 @@ impl Rag {
             Ok(found) => found,
             Err(error) => {
                 let kind = error.kind();
-                tracing::warn!(error = kind, "A chat goes on without documents.");
+                tracing::warn!(error = kind, "A chat continues without documents.");
                 // An upstream may quote the question.
-                tracing::debug!(%error, "Why a chat goes on without documents.");
+                tracing::debug!(%error, "Why a chat continues without documents.");
                 return Ok(body);
             }
         };

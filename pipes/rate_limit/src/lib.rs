@@ -217,7 +217,7 @@ fn throttled_error(exceeded: &Exceeded, quota: &Quota, now: SystemTime) -> PipeE
         wait.map_or_else(String::new, |wait| format!(": try again in {}", format_wait(wait)));
     if exceeded.held > 0 && exceeded.used < max {
         let what = if is_spending { "budget" } else { "limit" };
-        let message = format!("the {what} of {quota} is reserved by requests under way{retry}");
+        let message = format!("the {what} of {quota} is reserved by requests in flight{retry}");
         return PipeError::Throttled { message, retry_after: wait };
     }
     if !is_spending {
@@ -227,7 +227,7 @@ fn throttled_error(exceeded: &Exceeded, quota: &Quota, now: SystemTime) -> PipeE
     let (_, until) = quota.period.calendar_bounds(now);
     let wait = Duration::from_secs(whole_seconds(until.duration_since(now).unwrap_or_default()));
     let message = format!(
-        "the budget of {quota} is used up: {} were spent, it begins anew in {}",
+        "the budget of {quota} is used up: {} were spent, it is renewed in {}",
         format_dollars(exceeded.used),
         format_wait(wait)
     );

@@ -130,7 +130,7 @@ impl Request {
         }
         let mut notes = Vec::new();
         if self.mcp_servers.as_ref().is_some_and(|servers| !servers.is_empty()) {
-            notes.push("left out mcp_servers: they are asked only at Anthropic's".to_owned());
+            notes.push("left out mcp_servers: only Anthropic's own API supports them".to_owned());
         }
         if self.output_format.as_ref().is_some_and(Value::is_string) {
             notes.push("left out output_format: a word is no schema".to_owned());

@@ -77,7 +77,7 @@ impl Conversation {
                 _ => {
                     return Err(field_error(
                         &format!("{field}.type"),
-                        "instructions are taken as text only",
+                        "system messages must contain text only",
                     ));
                 }
             };
@@ -240,7 +240,7 @@ fn chat_part(block: Block, field: &str) -> Result<Option<Part>, PipeError> {
         }
         kind @ ("tool_use" | "tool_result") => Err(field_error(
             &format!("{field}.type"),
-            &format!("blocks of type `{kind}` are not taken here"),
+            &format!("blocks of type `{kind}` are not supported here"),
         )),
         // Blocks that only Anthropic's servers handle, and blocks that are newer than this code.
         _ => {

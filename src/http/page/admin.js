@@ -43,7 +43,7 @@ function showOverview() {
   at('detail').replaceChildren(
     element('div', { class: 'head' }, element('h2', {}, 'Overview'), element('button', { type: 'button', class: 'tiny', click: () => attempt(at('message'), refresh) }, 'Refresh'),
       element('button', { type: 'button', class: 'tiny', click: reload }, 'Reload files'), element('span', { id: 'reloaded', class: 'small dim', role: 'status' })),
-    facts([overview.version, 'version'], [duration(overview.uptime_seconds), 'since the start'], [`${overview.pipes.length - sick.length} of ${overview.pipes.length}`, 'pipes run well'], [String(overview.in_flight), 'requests under way']),
+    facts([overview.version, 'version'], [duration(overview.uptime_seconds), 'since the start'], [`${overview.pipes.length - sick.length} of ${overview.pipes.length}`, 'pipes run well'], [String(overview.in_flight), 'requests in flight']),
     problems.length ? element('div', { class: 'note bad' }, 'In need of attention', element('ul', {}, problems.map(text => element('li', {}, text)))) : '',
     overview.is_default_key ? element('div', { class: 'note warn' }, 'The API key is the default that everybody knows. Start the host with PIPELINES_API_KEY set to a key of your own before others can reach it.') : '',
     element('h2', {}, 'Upstreams'), upstreamsTable(upstreams),

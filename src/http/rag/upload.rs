@@ -223,7 +223,7 @@ async fn parse_files(headers: &HeaderMap, body: web::Bytes) -> Result<Vec<Upload
     }
     match last.filter(|_| !uploads.is_empty()) {
         Some(name) => {
-            let message = format!("{name}: stands behind the last file: put it before the file");
+            let message = format!("{name}: comes after the last file: put it before the file");
             Err(PipeError::bad_field(name, message).into())
         }
         None => Ok(uploads),

@@ -430,7 +430,7 @@ async fn f15_a_client_that_leaves_frees_the_upstream_within_a_second() {
             answer.text().await
         });
         rig.server.wait_for_chats(before + 1).await;
-        assert!(rig.plain().await.error_message(503).contains("as many chats under way"));
+        assert!(rig.plain().await.error_message(503).contains("limit of concurrent chats"));
         client.abort();
         let left = rig.server.wait_for_disconnects(before / 2 + 1);
         timeout(Duration::from_secs(1), left).await.unwrap_or_else(|_| panic!("{acts:?}"));

@@ -108,7 +108,7 @@ async fn who_may_see_a_file_holds_for_all_that_follow_it_in_the_form() {
     assert_eq!(visible_documents(search.json(&json!({"query": "salary"}))).await, (true, false));
     let late = Form::new().part("file", file("three.md")).text("audience", audience);
     let refused = post_form(&host, "/rag/documents/documents", late).await;
-    assert!(refused.error_message(400).starts_with("audience: stands behind the last file"));
+    assert!(refused.error_message(400).starts_with("audience: comes after the last file"));
 }
 
 #[actix_web::test]

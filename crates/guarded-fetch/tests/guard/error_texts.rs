@@ -41,7 +41,7 @@ async fn a_refusal_names_the_way_out_and_no_address() {
         ("nonsense", "begins with https://"),
         ("ftp://example.com/", "begins with https://"),
         ("http://example.com/", "with https://"),
-        ("https://me:secret@example.com/", "remove what stands before the `@`"),
+        ("https://me:secret@example.com/", "remove the part before the `@`"),
         ("https://example.com:8443/", "without a port"),
         ("https://10.0.0.1/", "opens from anywhere"),
         ("https://2130706433/", "opens from anywhere"),

@@ -57,7 +57,7 @@ pub(super) async fn migrate(transaction: &Transaction<'_>) -> Result<()> {
             Ok(())
         }
         _ => Err(IndexError::InvalidInput(format!(
-            "the index is of version {version}, this release reads version {VERSION}: index the documents anew in another database"
+            "the index is of version {version}, this release reads version {VERSION}: index the documents again in another database"
         ))),
     }
 }

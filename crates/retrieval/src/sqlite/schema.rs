@@ -139,7 +139,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
             Ok(transaction.commit()?)
         }
         _ => Err(IndexError::InvalidInput(format!(
-            "the index is of version {version}, this release reads version {VERSION}: index the documents anew in another file"
+            "the index is of version {version}, this release reads version {VERSION}: index the documents again in another file"
         ))),
     }
 }

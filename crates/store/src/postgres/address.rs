@@ -52,7 +52,7 @@ impl Address {
             ("verify-full", _) => (SslMode::Require, CertificateCheck::ChainAndName),
             _ => {
                 return Err(bad(
-                    "has an `sslmode` that is none of disable, prefer, require, verify-ca, verify-full".into(),
+                    "has an unknown `sslmode`: use one of disable, prefer, require, verify-ca, verify-full".into(),
                 ));
             }
         };

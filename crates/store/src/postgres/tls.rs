@@ -149,7 +149,7 @@ pub(super) struct ServerNameError;
 
 impl fmt::Display for ServerNameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the host's name cannot stand in a certificate")
+        f.write_str("the host's name cannot be the name of a certificate")
     }
 }
 

@@ -116,7 +116,7 @@ fn classify(error: &ServiceError, action: &str) -> (ListErrorKind, String, Strin
             (ListErrorKind::AccessDenied, code, format!("access denied: allow {action}"))
         }
         ("ThrottlingException", _) | (_, 429) => {
-            (ListErrorKind::Upstream, code, "AWS is too busy; it is asked again soon".into())
+            (ListErrorKind::Upstream, code, "AWS throttles the call; it is repeated soon".into())
         }
         _ => {
             let message = format!("AWS answered with {code}");

@@ -72,7 +72,7 @@ impl BedrockError {
             },
             Self::ConcurrencyLimit => PipeError::Unavailable {
                 message: format!(
-                    "{name} in {region} has as many requests under way as it may have: try again in a moment"
+                    "{name} in {region} has reached its limit of concurrent requests: try again in a moment"
                 ),
                 retry_after: Some(RETRY_AFTER),
             },

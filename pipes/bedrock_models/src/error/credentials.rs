@@ -38,7 +38,7 @@ pub fn unavailable_credentials(fault: CredentialsFault) -> String {
         }
         CredentialsFault::SsoSession => "the SSO session has expired: run `aws sso login`",
         CredentialsFault::TokenFile => {
-            "a file that they stand in cannot be read: check AWS_WEB_IDENTITY_TOKEN_FILE"
+            "the file that holds them cannot be read: check AWS_WEB_IDENTITY_TOKEN_FILE"
         }
         CredentialsFault::Role => "AWS refuses the role: check its ARN and its trust policy",
         CredentialsFault::Process => "the `credential_process` of the profile fails",

@@ -361,7 +361,7 @@ fn locate<'a>(
         "http" | "https" => {
             Err("links are not fetched here: send a data URL, as in data:image/png;base64,…".into())
         }
-        _ if url.contains("://") => Err("links of this kind are not taken: send a data URL".into()),
+        _ if url.contains("://") => Err("links of this kind are not supported: send a data URL".into()),
         "" if url.is_empty() => Err("must not be empty".into()),
         _ if url.starts_with("file-") => {
             Err("files are not kept here: send the file itself, as a data URL".into())

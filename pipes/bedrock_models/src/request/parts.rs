@@ -182,7 +182,7 @@ fn text(words: &str) -> Option<Block<'_>> {
 /// into the user's next turn.
 fn check_media_role(role: Role) -> Result<(), PartError> {
     match role {
-        Role::System | Role::Developer => Err("instructions are taken as text only".into()),
+        Role::System | Role::Developer => Err("system messages must contain text only".into()),
         Role::User | Role::Tool | Role::Function | Role::Assistant => Ok(()),
     }
 }

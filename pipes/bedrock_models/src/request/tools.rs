@@ -207,7 +207,7 @@ fn add_tools<'a>(
                 anthropic_or_responses_tool(&tool.rest, field, target, names)?
             }
             _ => {
-                let message = "only tools of type `function` are taken";
+                let message = "only tools of type `function` are supported";
                 return Err(PipeError::bad_field(field("type"), message));
             }
         };

@@ -122,7 +122,7 @@ fn log_fallback(entry: &ModelEntry, next: &ModelEntry, error: &PipeError) {
     tracing::warn!(
         aws.model = &**id,
         aws.region = &**region,
-        "`{id}` in {region} does not answer, so `{next}` in {next_region} is asked: {kind}."
+        "`{id}` in {region} does not answer, so `{next}` in {next_region} is called: {kind}."
     );
     // AWS may quote the prompt.
     tracing::debug!(aws.model = &**id, %error, "Why `{id}` does not answer.");
