@@ -131,7 +131,7 @@ pub enum ImportSource {
     },
     /// The valves that Open WebUI's Pipelines server has saved.
     Pipelines {
-        /// Its folder of pipelines (`PIPELINES_DIR`).
+        /// The folder of pipelines (`PIPELINES_DIR`).
         folder: PathBuf,
     },
 }

@@ -28,7 +28,7 @@ pub struct ResponseHead {
     pub side: Option<Side>,
     /// The fields of the request that were left out.
     pub notes: Vec<String>,
-    /// About how many tokens the request is.
+    /// The estimated number of tokens of the request.
     pub prompt_tokens: u64,
 }
 

@@ -41,7 +41,7 @@ pub struct BodyLimit {
 pub struct Received {
     /// All of it.
     pub bytes: Vec<u8>,
-    /// Its share of the budget, to be held until nothing of the body is needed any more.
+    /// The share of the budget, to be held until nothing of the body is needed any more.
     pub share: Share,
 }
 

@@ -25,11 +25,11 @@ const MAX_NAME_CHARS: usize = 64;
 /// A tool as the client knows it; the model knows it as a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientTool {
-    /// Its kind.
+    /// The kind.
     pub kind: ToolKind,
     /// The group that it belongs to.
     pub namespace: Option<String>,
-    /// Its name within the group.
+    /// The name within the group.
     pub name: String,
 }
 

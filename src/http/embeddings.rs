@@ -107,10 +107,10 @@ impl JsonBody for EmbeddingsBody {
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
-/// About how many bytes of JSON a number of a vector takes.
+/// The approximate size of a number of a vector in JSON, in bytes.
 const NUMBER_BYTES: usize = 12;
 
-/// About how many numbers a vector has, if the request does not say.
+/// The number of dimensions that is assumed if the request does not name it.
 const DIMENSIONS: u32 = 1024;
 
 /// The largest number of numbers that a vector of today's models has.

@@ -78,7 +78,7 @@ impl JsonBody for ImagesBody {
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
-/// About how many bytes an image takes.
+/// The approximate size of an image, in bytes.
 const IMAGE_BYTES: usize = 3 << 20;
 
 /// The largest number of images that are charged before they are made; models make ten at most.

@@ -15,10 +15,10 @@ use std::{
     time::Duration,
 };
 
-/// How many times what is left over a caller may hold.
+/// The share of a caller, as a multiple of the memory that is left over.
 const CALLER_FACTOR: usize = 2;
 
-/// How many times what is left over the callers of one key may hold together.
+/// The share of all callers of one key together, as a multiple of the memory that is left over.
 const KEY_FACTOR: usize = 4;
 
 /// The memory budget of all requests. A clone is another handle to the same.

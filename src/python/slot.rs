@@ -34,13 +34,13 @@ pub const SHUTDOWN_LIMIT: Duration = Duration::from_secs(4);
 /// The state of a file's process.
 #[derive(Clone)]
 pub enum WorkerState {
-    /// It is being started.
+    /// The file is being started.
     Starting(String),
-    /// Its requirements are being installed, which takes too long for requests to wait.
+    /// The requirements are being installed, which takes too long for requests to wait.
     Installing(String),
-    /// It answers calls.
+    /// The file answers calls.
     Running(Arc<Worker>),
-    /// It cannot be started, for this reason.
+    /// The file cannot be started, for this reason.
     Failed(String),
 }
 

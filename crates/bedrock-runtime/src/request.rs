@@ -49,7 +49,7 @@ pub enum Operation<'a> {
     CountTokens(&'a str),
     /// Applies a guardrail to a text.
     ApplyGuardrail {
-        /// Its id or ARN.
+        /// The id or ARN.
         guardrail: &'a str,
         /// A number, or `DRAFT`.
         version: &'a str,

@@ -16,10 +16,10 @@ const MAX_DEPTH: usize = 512;
 /// The error of JSON that exceeds a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonLimitsError {
-    /// It is nested deeper than 512 levels.
+    /// The JSON is nested deeper than 512 levels.
     #[error("nested too deep: {MAX_DEPTH} levels are the most")]
     TooDeep,
-    /// It has more pieces than this number.
+    /// The JSON has more pieces than this number.
     #[error(
         "made of too many pieces: at most {0} of `{{`, `[`, `,` and `:` may stand outside of texts"
     )]

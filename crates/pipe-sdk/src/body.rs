@@ -191,7 +191,7 @@ pub enum Part {
     },
     /// A picture.
     ImageUrl {
-        /// Its URL: mostly a `data:` URL that holds it.
+        /// The URL: mostly a `data:` URL that holds it.
         image_url: String,
         /// Everything else, in its order.
         #[serde(flatten)]
@@ -273,9 +273,9 @@ pub struct Tool {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(from = "lenient::FunctionTool")]
 pub struct FunctionTool {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its description, for the model.
+    /// The description, for the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// The JSON Schema of its arguments, in the very text in which it came.

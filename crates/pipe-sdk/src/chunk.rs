@@ -89,9 +89,9 @@ pub struct ToolCallDelta {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
-    /// It was finished, or met a stop text.
+    /// The answer is complete, or met a stop sequence.
     Stop,
-    /// It met the limit of tokens.
+    /// The answer reached the token limit.
     Length,
     /// The model wants its tools called.
     ToolCalls,

@@ -25,7 +25,7 @@ pub enum PipeError {
     ModelGone {
         /// The model.
         model: String,
-        /// Why, in the upstream's words.
+        /// The reason, in the upstream's words.
         reason: String,
     },
 
@@ -49,7 +49,7 @@ pub enum PipeError {
     Refused {
         /// 400–599.
         status: u16,
-        /// Why, for the person who chats.
+        /// The reason, for the user.
         message: String,
         /// The time after which a retry makes sense.
         retry_after: Option<Duration>,
@@ -90,7 +90,7 @@ pub enum PipeError {
         retry_after: Duration,
     },
 
-    /// Not now: starting, loading, overloaded or draining. \[503\]
+    /// The model or the host is starting, loading, overloaded or draining. \[503\]
     #[error("{message}")]
     Unavailable {
         /// The part that is not ready.

@@ -155,7 +155,7 @@ pub enum Content {
 /// The result of storing one document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct IngestResult {
-    /// Its id within the collection.
+    /// The id within the collection.
     pub id: String,
     /// The outcome.
     #[serde(flatten)]
@@ -168,14 +168,14 @@ pub struct IngestResult {
 pub enum Outcome {
     /// The same document was stored already.
     Unchanged,
-    /// It is stored, and keyword search finds it.
+    /// The document is stored, and keyword search finds it.
     Stored {
         /// The number of its chunks.
         chunks: usize,
     },
-    /// It could not be read or stored.
+    /// The document could not be read or stored.
     Failed {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -183,7 +183,7 @@ pub enum Outcome {
 /// A stored document.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DocumentSummary {
-    /// Its id within the collection.
+    /// The id within the collection.
     pub id: String,
     /// The title.
     pub title: String,
@@ -212,7 +212,7 @@ pub enum DocumentStatus {
     WordsOnly,
     /// The last version could not be read. An earlier version, if there is one, is still found.
     Failed {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }

@@ -42,16 +42,16 @@ impl Serves {
 /// The meaning of a model id to a pipe.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ModelResolution {
-    /// It has this model, by this id or by another name for it.
+    /// The pipe has this model, by this id or by another name for it.
     Available(Arc<Model>),
     /// The id is a method of this pipe and another model's id, as in `moa-gpt-4o`. A model that
     /// really has this id goes first.
     Derived(Arc<Model>),
-    /// It has no model of this id, but an admin has chosen this one to answer in its place.
+    /// The pipe has no model of this id, but an admin has chosen this one to answer in its place.
     Fallback(Arc<Model>),
     /// The model of this id may not be used, for this reason.
     Denied(String),
-    /// It may have a model of this id, but cannot tell now, for this reason.
+    /// The pipe may have a model of this id, but does not know it now, for this reason.
     Unavailable(String),
 }
 
@@ -79,7 +79,7 @@ pub struct Model {
     pub tags: Vec<String>,
     /// The people who find the model in pickers.
     pub audience: PickerAudience,
-    /// Its kind.
+    /// The kind.
     pub kind: ModelKind,
     /// A line about the model.
     pub description: Option<String>,
@@ -93,7 +93,7 @@ pub struct Model {
 /// The metadata of a model, as far as known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelMetadata {
-    /// Its input types: `text`, `image`, `file`, `audio`, `video`.
+    /// The input types: `text`, `image`, `file`, `audio`, `video`.
     pub reads: Vec<&'static str>,
     /// The largest number of tokens that it reads.
     pub context_length: Option<u32>,
@@ -107,14 +107,14 @@ pub struct ModelMetadata {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelKind {
-    /// It answers chats.
+    /// A chat model.
     #[default]
     Chat,
-    /// It turns texts into vectors.
+    /// An embedding model.
     Embed,
-    /// It puts documents in order.
+    /// A reranking model.
     Rerank,
-    /// It makes pictures, and answers chats with them.
+    /// An image model, which also answers chats with images.
     Image,
 }
 

@@ -11,7 +11,7 @@ pub enum PickerAudience {
     Everyone,
     /// Admins; and everyone else whose role is not known.
     Admins,
-    /// Nobody. The model can be called by its id.
+    /// The picker shows the model to nobody. It can be called by its id.
     Nobody,
 }
 

@@ -3,7 +3,7 @@
 /// A picture in an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
-    /// Its URL: a `data:` URL that holds it, or a link.
+    /// The URL: a `data:` URL that holds it, or a link.
     pub url: String,
     /// The alternative text, for those who do not see it; may be empty.
     pub words: String,

@@ -24,7 +24,7 @@ pub struct StateFolder(Option<Arc<Folder>>);
 #[derive(Debug)]
 struct Folder {
     path: PathBuf,
-    /// Held while a file is written: two pipes of one kind may be there while valves are turned.
+    /// The lock for writing a file: during a change of valves two instances of a pipe may exist.
     writing: Mutex<()>,
 }
 

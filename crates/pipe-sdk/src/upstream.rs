@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// The state of one upstream of a pipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamState {
-    /// Its name for people; never its address.
+    /// The name for people; never its address.
     pub name: String,
     /// The state of its circuit breaker.
     pub breaker: BreakerState,
@@ -26,11 +26,11 @@ pub struct UpstreamState {
 /// The state of a circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
-    /// They do.
+    /// Calls are made.
     Closed,
-    /// They do not: it has failed again and again.
+    /// Calls are refused, because the upstream has failed repeatedly.
     Open,
-    /// One does, to try whether the upstream is well again.
+    /// One call is made, to find out whether the upstream works again.
     HalfOpen,
 }
 

@@ -173,7 +173,8 @@ pub struct ProcessSettings {
     pub python: PathBuf,
     /// All of its environment variables. Nothing of the host's environment is added.
     pub environment: BTreeMap<String, String>,
-    /// Its working folder, in which it may write. It is also its home and its temporary folder.
+    /// The working folder, in which the process may write. It is also the home and the temporary
+    /// folder of the process.
     pub folder: PathBuf,
     /// Files and folders that it may read, beside those of the system and of Python.
     pub readable: Vec<PathBuf>,

@@ -338,7 +338,7 @@ mod tests {
         Verdict::failure(FailureKind::Timeout)
     }
 
-    /// So many calls, by so many callers in turn, end so.
+    /// Lets this number of calls, by this number of callers in turn, end with this verdict.
     fn fail(breaker: &mut CircuitBreaker, verdict: Verdict, calls: u64, callers: u64) {
         let now = Instant::now();
         for number in 0..calls {

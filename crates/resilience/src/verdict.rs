@@ -43,12 +43,12 @@ pub enum FailureKind {
     Timeout,
     /// The connection broke before an answer began.
     ConnectionLost,
-    /// It is overloaded or limits our rate. That is no failure to the circuit breaker: it answers,
-    /// and says when to retry.
+    /// The upstream is overloaded or limits our rate. That is no failure to the circuit breaker:
+    /// the upstream answers, and says when to retry.
     Throttled,
-    /// It reported a failure.
+    /// The upstream reported a failure.
     Server,
-    /// It broke the protocol.
+    /// The upstream broke the protocol.
     Protocol,
     /// An answer broke off.
     Truncated,

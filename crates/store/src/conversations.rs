@@ -41,9 +41,9 @@ pub struct ConversationName {
 /// A conversation to be saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConversationSave {
-    /// Its name.
+    /// The name.
     pub name: ConversationName,
-    /// Its content.
+    /// The content.
     pub content: String,
     /// The number of its turns, for lists.
     pub turns: i64,
@@ -59,9 +59,9 @@ pub struct ConversationSave {
 /// A stored conversation, without its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConversationEntry {
-    /// Its name.
+    /// The name.
     pub name: ConversationName,
-    /// Its version.
+    /// The version.
     pub version: ConversationVersion,
     /// The number of its turns.
     pub turns: i64,

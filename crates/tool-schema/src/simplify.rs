@@ -80,7 +80,7 @@ struct Simplifier<'a> {
 
 /// A subschema that is being simplified.
 struct Subschema {
-    /// Its keywords. References and `allOf` are resolved.
+    /// The keywords. References and `allOf` are resolved.
     keywords: Map<String, Value>,
     depth: usize,
     is_root: bool,

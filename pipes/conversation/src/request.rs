@@ -19,13 +19,13 @@ const TEMPORARY: &str = "local:";
 /// The way in which a client uses a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ConversationUse {
-    /// It sends its whole history with each request and keeps no conversation here.
+    /// The client sends its whole history with each request, and no conversation is kept here.
     Stateless,
-    /// It sends its whole history with each request, as Open WebUI does.
+    /// The client sends its whole history with each request, as Open WebUI does.
     History(ConversationKey),
-    /// It sends new messages only, or a history that replaces what is stored.
+    /// The client sends new messages only, or a history that replaces the stored one.
     Continued(ConversationKey),
-    /// It uses the Responses API: each response is stored under an id of its own.
+    /// The client uses the Responses API: each response is stored under an id of its own.
     Response {
         /// The stored response that is continued.
         previous: Option<ConversationKey>,

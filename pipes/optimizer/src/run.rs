@@ -30,7 +30,7 @@ const ERROR_STATUS_WINDOW: Duration = Duration::from_millis(800);
 
 /// The state of the answer when the last stage has begun.
 enum FinalStage {
-    /// It is being written.
+    /// The answer is being written.
     Streamed(ChunkStream, ReplyShape),
     /// One or several complete replies, each with the name of its approach.
     Whole(Vec<(&'static str, Reply)>),

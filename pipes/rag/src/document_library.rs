@@ -25,7 +25,7 @@ use tokio::sync::Mutex;
 pub(crate) struct DocumentLibrary {
     store: DocumentStore,
     pub(crate) watched: Option<WatchedFolder>,
-    /// Held while background jobs run, so that nothing is done twice.
+    /// The lock that running background jobs hold, so that nothing is done twice.
     running: Mutex<()>,
 }
 

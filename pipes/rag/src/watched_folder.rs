@@ -33,7 +33,7 @@ const PAGE_SIZE: usize = 1000;
 /// that is not mounted looks empty.
 const EMPTY_GRACE: Duration = Duration::from_secs(600);
 
-/// After this many failures of the index in a row, the rest waits for the next pass.
+/// The number of failures of the index in a row after which the rest waits for the next pass.
 const MAX_INDEX_FAILURES: usize = 3;
 
 /// The metadata that marks documents of a watched folder.

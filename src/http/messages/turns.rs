@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json, value::RawValue};
 pub struct Turn {
     /// The role of its author.
     pub role: TurnRole,
-    /// Its content.
+    /// The content.
     pub content: Content,
 }
 

@@ -28,7 +28,7 @@ pub struct Response {
     pub items: Vec<OutputItem>,
     /// The reason why it ended.
     pub finish: Option<FinishReason>,
-    /// Its usage.
+    /// The usage.
     pub usage: Option<Usage>,
 }
 

@@ -16,7 +16,7 @@ pub struct EventBuffer {
 pub struct Delta<'a> {
     /// The item.
     pub item_id: &'a str,
-    /// Its place in the answer.
+    /// The place in the answer.
     pub output_index: usize,
     /// The index of the part of a message.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -26,7 +26,7 @@ type PlacedMessage = (String, Message);
 /// An input as messages.
 #[derive(Default)]
 pub struct Conversation {
-    /// Its messages.
+    /// The messages.
     pub messages: Vec<PlacedMessage>,
     /// `true` if it ends with the request for a summary in its place, as Codex makes it.
     pub compacts: bool,

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 pub struct OutputItem {
     /// Unique to the item.
     pub id: String,
-    /// Its content.
+    /// The content.
     pub kind: OutputItemKind,
-    /// Its status, in OpenAI's words.
+    /// The status, in OpenAI's words.
     pub status: &'static str,
 }
 

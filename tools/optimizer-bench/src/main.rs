@@ -28,7 +28,7 @@ struct Measure {
     /// The host's address, as in `http://127.0.0.1:9099`.
     #[arg(long)]
     url: String,
-    /// Its key.
+    /// The key.
     #[arg(long, env = "PIPEWRIGHT_KEY", hide_env_values = true)]
     key: String,
     /// The id of the model.

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 /// tools are called.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReasoningDetail {
-    /// Its content.
+    /// The content.
     #[serde(flatten)]
     pub kind: ReasoningKind,
-    /// Its format, as in `anthropic-claude-v1`: another model family cannot read it.
+    /// The format, as in `anthropic-claude-v1`: another model family cannot read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
     /// The index of the block in the answer: 0, 1, 2, …
@@ -58,7 +58,7 @@ impl ReasoningDetail {
 pub struct Citation {
     /// The page; empty for a document that came with the chat.
     pub url: String,
-    /// Its title, for people.
+    /// The title, for people.
     pub title: String,
     /// The words in the source.
     pub cited_text: Option<String>,

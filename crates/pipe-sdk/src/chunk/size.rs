@@ -3,7 +3,7 @@
 use super::{Chunk, Citation, ReasoningDetail, ReasoningKind, TokenLogprob};
 use serde_json::Value;
 
-/// About the bytes of a choice without its texts.
+/// The approximate size of a choice without its texts, in bytes.
 const CHOICE_BYTES: usize = 1 << 10;
 
 /// Returns about the number of bytes that a chunk adds to a whole answer.

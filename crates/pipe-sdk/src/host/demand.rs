@@ -10,15 +10,15 @@ pub struct Demand {
     pub kind: DemandKind,
     /// The number of texts to embed, images to make, or searches; 1 for everything else.
     pub amount: u64,
-    /// About how many tokens are read.
+    /// The estimated number of prompt tokens.
     pub prompt_tokens: u64,
-    /// About how many tokens are written: as many as the request allows, but no more than
+    /// The estimated number of completion tokens: as many as the request allows, but no more than
     /// [`MAX_ANSWER_TOKENS`](Self::MAX_ANSWER_TOKENS), or
     /// [`DEFAULT_ANSWER_TOKENS`](Self::DEFAULT_ANSWER_TOKENS) where it sets no limit.
     pub completion_tokens: u64,
 }
 
-/// About as many tokens as a picture or a page of a file is read as.
+/// The estimated number of tokens of an image or of a page of a file.
 const TOKENS_PER_IMAGE: u64 = 1000;
 
 impl Demand {

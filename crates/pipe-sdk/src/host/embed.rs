@@ -67,13 +67,13 @@ pub enum EmbedInput {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Truncate {
-    /// It is refused.
+    /// The text is refused.
     #[serde(alias = "none")]
     None,
-    /// Its start is left out.
+    /// The start is left out.
     #[serde(alias = "start", alias = "left", alias = "LEFT")]
     Start,
-    /// Its end is left out.
+    /// The end is left out.
     #[serde(alias = "end", alias = "right", alias = "RIGHT")]
     End,
 }

@@ -56,7 +56,7 @@ pub struct Reranked {
 /// One document in its new place.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rank {
-    /// Its place in the call.
+    /// The place in the call.
     pub index: usize,
     /// The relevance, from 0 to 1.
     pub score: f64,

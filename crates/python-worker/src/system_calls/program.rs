@@ -26,9 +26,9 @@ const ARGUMENTS: u32 = 16;
 /// The outcome of a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// It is made.
+    /// The system call is made.
     Allow,
-    /// It fails with this error.
+    /// The system call fails with this error.
     Refuse(i32),
     /// The supervisor answers it.
     Notify,
@@ -37,13 +37,13 @@ pub enum Action {
 /// A condition of the lower 32 bits of an argument, which is counted from 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// It has one of these bits.
+    /// The argument has one of these bits.
     AnyBit(u32, u32),
-    /// It has all of these bits.
+    /// The argument has all of these bits.
     AllBits(u32, u32),
-    /// It is one of these values.
+    /// The argument is one of these values.
     OneOf(u32, Vec<u32>),
-    /// It is none of these values.
+    /// The argument is none of these values.
     NoneOf(u32, Vec<u32>),
 }
 

@@ -27,7 +27,7 @@ pub struct ModelEntry {
     pub base: String,
     /// The region.
     pub region: Arc<str>,
-    /// Its kind.
+    /// The kind.
     pub kind: ModelKind,
     /// The inputs that it accepts beside text, as far as AWS reports them.
     pub inputs: Inputs,
@@ -41,7 +41,7 @@ pub struct ModelEntry {
 /// profile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FoundationModel {
-    /// Its id.
+    /// The id.
     pub id: String,
     /// The name that AWS gives it.
     pub name: String,
@@ -50,7 +50,7 @@ pub struct FoundationModel {
     pub provider: String,
     /// The inputs that it accepts beside text.
     pub inputs: Inputs,
-    /// Its kind, if this pipe supports it.
+    /// The kind, if this pipe supports it.
     pub kind: Option<ModelKind>,
     /// `true` if it supports `ConverseStream`.
     pub streams: bool,

@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct RegionModels {
     /// The name of the region.
     pub name: Arc<str>,
-    /// Its foundation models.
+    /// The foundation models.
     pub foundations: CachedList<FoundationModel>,
     /// The routes to models that the valves ask for.
     pub routes: BTreeMap<RouteList, CachedList<ModelRoute>>,

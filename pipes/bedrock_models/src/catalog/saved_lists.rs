@@ -29,11 +29,11 @@ pub struct ListFile {
 /// The stored lists of one region.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SavedRegion {
-    /// Its name.
+    /// The name.
     pub region: String,
     /// The time at which its models were listed, in seconds since 1970, by the hour.
     pub listed_at: u64,
-    /// Its foundation models.
+    /// The foundation models.
     pub foundations: Vec<FoundationModel>,
     /// The lists beside.
     #[serde(rename = "ways")]

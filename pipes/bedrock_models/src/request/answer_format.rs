@@ -16,7 +16,7 @@ use tool_schema::sanitize_name;
 /// The means by which the answer gets its format.
 #[derive(Debug)]
 pub enum AnswerFormat<'a> {
-    /// It has none.
+    /// The answer has no required format.
     Any,
     /// Bedrock enforces the schema.
     Native(OutputConfig),

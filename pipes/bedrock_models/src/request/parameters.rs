@@ -119,11 +119,11 @@ fn without_note(json: Json<'_>) -> Parameters<'_> {
 
 /// The result of adapting a schema.
 enum Adapted<'a> {
-    /// It is empty.
+    /// The schema is empty.
     Empty,
-    /// It is unchanged, but for its `type` and its `$schema`.
+    /// The schema is unchanged, but for its `type` and its `$schema`.
     Unchanged,
-    /// It was rewritten.
+    /// The schema was rewritten.
     Rewritten(Parameters<'a>),
 }
 

@@ -29,7 +29,7 @@ struct CodeFenceStripper {
 enum FenceState {
     /// Nothing but blanks and the beginnings of a fence have come.
     Undecided,
-    /// There is a fence, and what comes is within.
+    /// The answer has a fence, and new text is within it.
     Inside,
     /// The answer has no fence.
     Absent,

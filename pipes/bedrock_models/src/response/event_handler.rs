@@ -69,9 +69,9 @@ enum BlockKind {
 /// The error of an event.
 #[derive(Debug, PartialEq)]
 pub enum EventError {
-    /// It is a failure of the service.
+    /// The event is an error of the service.
     Service(ServiceError),
-    /// Its payload is not what the service's model says. The event's name.
+    /// The payload of the event with this name does not match the service's model.
     Payload(String),
     /// The model has ended without saying anything, for this reason.
     EmptyAnswer(String),

@@ -67,7 +67,7 @@ pub struct BlockStart {
     pub start: BlockStartContent,
 }
 
-/// Its content; empty for text.
+/// The content; empty for text.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BlockStartContent {

@@ -12,7 +12,7 @@ pub struct Aliases(Vec<Alias>);
 /// A name for a model id, or for another alias.
 #[derive(Debug)]
 struct Alias {
-    /// It may hold `*`.
+    /// The name, which may hold `*`.
     name: String,
     target: String,
 }

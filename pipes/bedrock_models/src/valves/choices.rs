@@ -60,7 +60,7 @@ pub enum LateInstructions {
     /// They go into the user's turn, in a frame.
     #[default]
     User,
-    /// Into a turn of their own, for models that take such; else into the user's.
+    /// They go into a turn of their own, if the model supports it, else into the user's turn.
     OwnTurn,
     /// They go to the front of the chat, to the other system messages.
     Hoist,
@@ -73,9 +73,9 @@ pub enum GuardrailTrace {
     /// No trace.
     #[default]
     Disabled,
-    /// The assessments on which it acted.
+    /// The trace has the assessments on which the guardrail acted.
     Enabled,
-    /// Also the assessments on which it did not act.
+    /// The trace also has the assessments on which the guardrail did not act.
     EnabledFull,
 }
 
@@ -94,10 +94,10 @@ impl GuardrailTrace {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GuardrailStreaming {
-    /// It waits.
+    /// The stream waits for the guardrail.
     #[default]
     Sync,
-    /// It runs ahead.
+    /// The stream runs ahead of the guardrail.
     Async,
 }
 
