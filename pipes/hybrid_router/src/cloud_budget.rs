@@ -76,7 +76,7 @@ impl CloudBudget {
             )
         } else {
             format!(
-                "your budget of ${dollars} a day for the cloud is used up: it is renewed at midnight UTC"
+                "your budget of ${dollars} a day for the cloud is used up: it is reset at midnight UTC"
             )
         };
         PipeError::Throttled { message, retry_after }

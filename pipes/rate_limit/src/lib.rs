@@ -227,7 +227,7 @@ fn throttled_error(exceeded: &Exceeded, quota: &Quota, now: SystemTime) -> PipeE
     let (_, until) = quota.period.calendar_bounds(now);
     let wait = Duration::from_secs(whole_seconds(until.duration_since(now).unwrap_or_default()));
     let message = format!(
-        "the budget of {quota} is used up: {} were spent, it is renewed in {}",
+        "the budget of {quota} is used up: {} were spent, it is reset in {}",
         format_dollars(exceeded.used),
         format_wait(wait)
     );
