@@ -429,7 +429,7 @@ async fn in_messages() {
         (
             source("image", json!({"type": "base64", "media_type": "image/png", "data": ""})),
             "messages[0].content[1].source.data",
-            "nothing",
+            "must not be empty",
         ),
         (
             source("image", json!({"type": "base64", "media_type": "image/png", "data": "?!"})),

@@ -159,7 +159,7 @@ impl LanguageRules {
     }
 }
 
-/// What a term is made of.
+/// The part of a text of which a term is made.
 enum WordPart {
     /// A word, or a part of an identifier, in lower case.
     Word(String),

@@ -36,9 +36,10 @@ pub struct MultimodalValves {
     #[schemars(title = "Answer · Model", extend("x-everyday" = true, "x-models" = true))]
     pub fusion_model: Option<String>,
 
-    /// How the answers of the models are put together: blocks with a blank line between them, each
-    /// with one of `{{text}}`, `{{images}}`, `{{files}}` and `{{audio}}`. `\n` is a line break.
-    /// None: each under its heading, as in `TEXT:\n{{text}}\n\nIMAGES:\n{{images}}`.
+    /// The template of the answer, which puts the answers of the models together: blocks with a
+    /// blank line between them, each with one of `{{text}}`, `{{images}}`, `{{files}}` and
+    /// `{{audio}}`. `\n` is a line break. None: each under its heading, as in
+    /// `TEXT:\n{{text}}\n\nIMAGES:\n{{images}}`.
     #[schemars(title = "Answer · Template", extend("x-everyday" = true))]
     pub fusion_template: Option<String>,
 
