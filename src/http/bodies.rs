@@ -47,8 +47,8 @@ pub struct Received {
 
 /// Reads a body, whose length may have been declared, within the budget.
 ///
-/// # Errors The body is larger than its limit, comes too slowly, breaks off, or the budget is used
-/// up.
+/// # Errors
+/// The body is larger than its limit, comes too slowly, breaks off, or the budget is used up.
 pub async fn read_body<E>(
     budget: &MemoryBudget,
     sender: Sender,
