@@ -171,7 +171,7 @@ async fn reload_config(registry: &Registry, prices_file: Option<&Path>) {
     tracing::info!("Reloading valves and prices: SIGHUP.");
     match Prices::load(prices_file) {
         Ok(prices) => registry.set_prices(prices),
-        Err(error) => tracing::error!("The prices stay as they are: {error:#}."),
+        Err(error) => tracing::error!("The prices were not reloaded: {error:#}."),
     }
     if registry.reload().await.is_ok() {
         tracing::info!("Reloaded.");
@@ -308,7 +308,7 @@ fn set_user_timeout(seconds: u64) -> impl Fn(&dyn Any, &mut Extensions) + Clone 
         if let Some(stream) = stream.downcast_ref::<TcpStream>()
             && let Err(error) = SockRef::from(stream).set_tcp_user_timeout(timeout)
         {
-            tracing::warn!(%error, "A client that takes nothing is waited for without end.");
+            tracing::warn!(%error, "The write time-out cannot be set: clients that read nothing stay connected.");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The host as pipes see it: calls to models of other pipes go through the registry, with
-//! admission, usage and limits of their own.
+//! The host, as the trait `HostBackend` shows it to pipes: calls to models of other pipes go
+//! through the registry, with admission, usage and limits of their own.
 
 use crate::{
     model_call::ModelCall,

@@ -66,7 +66,7 @@ pub fn listen(app: &App, host: IpAddr, port: u16) -> anyhow::Result<Server> {
     let server = HttpServer::new(service).workers(1).disable_signals().shutdown_timeout(2);
     let server = server.bind(address).with_context(|| format!("cannot listen on {address}"))?;
     let addresses = server.addrs();
-    tracing::info!("Takes Lambda's invocations on {addresses:?}.");
+    tracing::info!("Accepts Lambda invocations on {addresses:?}.");
     Ok(server.run())
 }
 

@@ -1,4 +1,4 @@
-//! Finds out who is at the other end of a connection, and by which name the host was asked for.
+//! Finds the address of the client of a connection, and the host name of the request.
 
 use actix_web::http::header::{self, HeaderMap};
 use anyhow::{Context, ensure};

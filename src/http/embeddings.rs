@@ -1,4 +1,4 @@
-//! Embeddings: texts in, vectors out.
+//! Embeddings: returns a vector for each text.
 
 mod input;
 

@@ -1,4 +1,4 @@
-//! The only place where errors become answers.
+//! Turns errors into responses, and is the only module that does.
 //!
 //! One body suits both readers: `detail` for Open WebUI's admin and filter calls, `error` for
 //! OpenAI clients. Anthropic's clients read another one, which `messages::error::error_response`

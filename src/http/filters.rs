@@ -1,5 +1,5 @@
-//! Inlets and outlets: Open WebUI asks before and after every chat, of filters and of the model's
-//! own pipe.
+//! Inlets and outlets: Open WebUI calls them before and after every chat, for filters and for the
+//! model's own pipe.
 
 use super::{
     Error, State, identity,

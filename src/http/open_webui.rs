@@ -4,9 +4,9 @@ use actix_web::http::header::{self, HeaderMap};
 
 /// Returns whether a request for the model list may be Open WebUI's own.
 ///
-/// Its server asks with Python's aiohttp and says so, whoever is logged in; with forwarded users it
-/// adds their headers (`docs/reference/open-webui.md`, "Calls" and "User headers"). Where people
-/// have added a connection of their own, their browser asks.
+/// Its server sends requests by Python's aiohttp, with its `User-Agent`, for every user; with
+/// forwarded users it adds their headers (`docs/reference/open-webui.md`, "Calls" and "User
+/// headers"). Where people have added a connection of their own, their browser asks.
 pub fn is_open_webui(headers: &HeaderMap) -> bool {
     let agent = headers.get(header::USER_AGENT).map(|agent| agent.as_bytes().to_ascii_lowercase());
     let agent = agent.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Reranking: a question and documents in, the best of them out, in the shape of Cohere and Jina.
+//! Reranking: returns the documents that answer a question best, in the format of Cohere and Jina.
 
 use super::{
     Error,

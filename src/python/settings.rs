@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Args)]
 pub struct PythonSettings {
     /// Run the Python pipelines (`.py` files) of the data folder. `files` runs them; `on` also lets
-    /// whoever holds the API key upload, install and delete them, which means: run any code on this
+    /// the holder of the API key upload, install and delete them, which means: run any code on this
     /// machine.
     #[arg(
         id = "python_pipelines",

@@ -86,7 +86,7 @@ impl<Q: Clone + PartialEq + Display> LearnedQuirks<Q> {
                 learned.callers.push(caller);
                 tracing::info!(
                     model,
-                    "`{model}` rejected {quirk} for two callers: requests of all callers leave it out."
+                    "`{model}` rejected {quirk} for two callers: requests of all callers omit it."
                 );
             }
             return;

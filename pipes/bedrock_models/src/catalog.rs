@@ -86,7 +86,7 @@ impl ModelCatalog {
                 let name = &*region.name;
                 tracing::info!(
                     aws.region = name,
-                    "Until {name} has listed its models, those are served that it had {age} ago."
+                    "Until {name} has listed its models, its models of {age} ago are served."
                 );
             }
         }

@@ -1,7 +1,7 @@
 //! The capabilities of model families.
 //!
-//! AWS does not tell it, so it is written down as data (`table`), by the beginning of a model's
-//! base id. What the table does not know, a model teaches by what it refuses (`quirk`).
+//! AWS does not publish them, so they are a table (`table`), by the prefix of a model's base id.
+//! What the table lacks is learned from rejected requests (`quirk`).
 
 mod quirk;
 mod table;

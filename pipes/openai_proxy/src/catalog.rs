@@ -144,7 +144,7 @@ impl KnownModels<'_> {
                 let models = lists.iter().find_map(|list| list.models_of(&upstream.config))?;
                 let name = upstream.config.name();
                 tracing::info!(
-                    "Until {name} has listed its models, those are served that it had before."
+                    "Until {name} has listed its models, its previous models are served."
                 );
                 Some(UpstreamModels::from_saved(models))
             }

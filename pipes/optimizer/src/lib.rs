@@ -2,12 +2,12 @@
 //! [OptiLLM](https://github.com/algorithmicsuperintelligence/optillm) over any model of the host.
 //!
 //! A request names an approach before the model's name, as in `moa-<model>` (`selection`), or in
-//! its body (`parameters`). Each approach (`approaches`) is a small graph of calls, one after
-//! the other or side by side, which the `engine` bounds in number, time, tokens and dollars. What
-//! goes from stage to stage is the `question`: the conversation as it came, and a draft. The
-//! `run` streams the last stage, and says what all has cost. `answers` tells which final
-//! answers are the same. `services` are what approaches use beside models: pages, a search API, a
-//! `sandbox` for programs.
+//! its body (`parameters`). Each approach (`approaches`) is a small graph of calls, one after the
+//! other or side by side, which the `engine` bounds in number, time, tokens and dollars. What goes
+//! from stage to stage is the `question`: the conversation as it came, and a draft. The `run`
+//! streams the last stage, and says what all has cost. `answers` decides which final answers are
+//! the same. `services` are what approaches use beside models: pages, a search API, a `sandbox` for
+//! programs.
 //!
 //! Nobody who has not named an approach pays for one. Nothing of one request is kept for another,
 //! but for the `strategies` that a user lets `spl` learn, and these are used for that user alone.

@@ -92,7 +92,7 @@ impl Rag {
         let results = searcher::interleave(found, self.valves.top_k);
         let chunks: Vec<_> = results.hits.iter().map(|hit| hit.chunk).collect();
         for note in results.words_only.iter().chain(&results.not_reranked) {
-            tracing::warn!("A search went without a model that it should have had.");
+            tracing::warn!("A search ran without a model that the valves name.");
             // An upstream may quote the query.
             tracing::debug!("{note}");
         }

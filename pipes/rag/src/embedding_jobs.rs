@@ -59,7 +59,7 @@ async fn update_collection(
     }
     let documents = index.rechunk_collection(name, embedder).await?;
     if documents > 0 {
-        tracing::info!(collection = name, documents, "Documents were cut anew.");
+        tracing::info!(collection = name, documents, "Documents were split again.");
     }
     Ok(())
 }

@@ -59,7 +59,7 @@ impl JobState {
             return;
         };
         if state.problems.get(&name) != Some(&problem) {
-            tracing::warn!(collection = name, "A collection has a problem: `/rag` tells which.");
+            tracing::warn!(collection = name, "A collection has a problem: `/rag` shows it.");
             // An upstream may quote the texts.
             tracing::debug!(collection = name, "{problem}");
             state.problems.insert(name, problem);

@@ -1,5 +1,5 @@
-//! A name in a valve that no model has: a slip of an admin that nobody would notice until it is too
-//! late.
+//! A name in a valve that no model has, such as a typing error, which would be noticed only when a
+//! chat needs the model.
 
 use crate::valves::BedrockValves;
 use pipe_sdk::ValveError;

@@ -1,4 +1,4 @@
-//! One request in a model's own words, answered in one piece.
+//! One request to `InvokeModel`, in the model's own format, with a whole answer.
 
 use crate::{
     catalog::ModelEntry,

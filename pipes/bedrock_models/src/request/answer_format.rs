@@ -1,4 +1,4 @@
-//! The shape of the answer: JSON, by whichever way the family can be brought to it
+//! The format of the answer: JSON, by a schema, a tool or instructions, as the family supports it
 //! (`docs/reference/bedrock.md`, "Converse request").
 
 use super::{

@@ -1,5 +1,5 @@
-//! The body of a Converse request, as far as we fill it (`docs/reference/bedrock.md`, "Converse
-//! request"). What has a text borrows it.
+//! The body of a Converse request, with the fields that this pipe sends
+//! (`docs/reference/bedrock.md`, "Converse request"). What has a text borrows it.
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value, value::RawValue};

@@ -1,4 +1,4 @@
-//! Nova Canvas and Titan: several pictures a request, of sizes that they allow.
+//! Nova Canvas and Titan: several images a request, of sizes that the models allow.
 
 use super::{check_prompt, is_openai_style, unsupported_field};
 use pipe_sdk::{ImageCall, ImageFormat, ImageOptions, ImageQuality, ImageSize, Result};

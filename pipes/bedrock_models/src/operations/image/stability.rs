@@ -1,4 +1,4 @@
-//! Stability's models: one picture a request, its shape a ratio.
+//! Stability's models: one image a request, whose shape is given as an aspect ratio.
 
 use super::{check_prompt, is_openai_style, unsupported_field};
 use pipe_sdk::{ImageCall, ImageFormat, ImageOptions, ImageSize, Result};
