@@ -563,9 +563,9 @@ mod tests {
     }
 
     proptest! {
-        /// In whichever order calls begin and end: while it rests nobody gets through but who has
-        /// nowhere else to go, while one tries nobody else does, no rest is longer than twice the
-        /// longest, and once all have ended anybody gets through again.
+        /// For calls that begin and end in any order: while the breaker is open, only calls that
+        /// ignore it get through; while a probe runs, no other call does; no rest is longer than
+        /// twice the longest, and once all have ended anybody gets through again.
         #[test]
         fn it_holds_in_any_order(steps in steps()) {
             let limits = Limits { failures: 6, ..Limits::default() };

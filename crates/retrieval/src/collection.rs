@@ -17,7 +17,7 @@ pub struct CollectionSettings {
     /// [`Index::follow_chunk_size`](crate::Index::follow_chunk_size) is called with.
     #[serde(default)]
     pub follows_default: bool,
-    /// The chunk size has changed, and stored documents wait to be split anew.
+    /// The chunk size has changed, and stored documents wait to be split again.
     #[serde(default)]
     pub needs_rechunk: bool,
 }

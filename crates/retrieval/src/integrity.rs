@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A check of one collection. The engine adds every stored row; [`finish`](Self::finish) compares
-/// them with postings that are computed anew from the texts.
+/// them with postings that are computed again from the texts.
 pub(crate) struct IntegrityCheck {
     collection: String,
     analyzer: Arc<Analyzer>,

@@ -88,7 +88,7 @@ fn page_at(pages: &[(usize, u32)], offset: usize) -> Option<u32> {
 }
 
 /// The version of the rules by which texts are split. Documents that were stored by another version
-/// are split anew when they are put again, even if they are unchanged.
+/// are split again at their next upload, even if they are unchanged.
 const CHUNKING_VERSION: u32 = 3;
 
 /// Returns a hash that changes with any field of the document, and with the settings that affect

@@ -1,4 +1,4 @@
-//! Splits the stored documents of a collection anew, after its chunk size has changed.
+//! Splits the stored documents of a collection again, after its chunk size has changed.
 
 use crate::audience::Viewer;
 use crate::collection::{Collection, CollectionSettings};
@@ -13,7 +13,7 @@ use crate::prepare::{fingerprint, prepare};
 const DOCUMENTS_PER_PAGE: usize = 200;
 
 impl Index {
-    /// Splits stored documents anew if the chunk size of a collection has changed since they were
+    /// Splits stored documents again if the chunk size of a collection has changed since they were
     /// stored, and returns their number. Each document is replaced in one transaction, with its
     /// vectors if this embedder has the collection's model; until then, searches find its old
     /// chunks. A document that is stored meanwhile is left alone. After a crash, the next call
@@ -51,7 +51,7 @@ impl Index {
         Ok(rechunked)
     }
 
-    /// Splits one document anew; returns false if it has the right chunks already.
+    /// Splits one document again; returns false if it has the right chunks already.
     async fn rechunk_document(
         &self,
         collection: &Collection,

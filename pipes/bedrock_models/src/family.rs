@@ -95,9 +95,9 @@ pub enum Samplers {
 pub enum TopK {
     /// The model does not accept it.
     Unsupported,
-    /// In the field of this name.
+    /// The field of this name.
     Field(&'static str),
-    /// In Nova's own `inferenceConfig`.
+    /// Nova's own `inferenceConfig`.
     Nova,
 }
 

@@ -41,7 +41,7 @@ pub(crate) async fn update_collections(store: &DocumentStore, host: &Host) -> Re
     Ok(())
 }
 
-/// Embeds a collection, then cuts it anew if its chunk size has changed. Meanwhile searches use
+/// Embeds a collection, then cuts it again if its chunk size has changed. Meanwhile searches use
 /// what was there before.
 async fn update_collection(
     store: &DocumentStore,

@@ -38,7 +38,7 @@ async fn rig() -> Rig {
     rig_with(|_| {}).await
 }
 
-/// Under these valves, beside the usual ones.
+/// Returns a rig with these valves beside the usual ones.
 async fn rig_with(turn: impl FnOnce(&mut RagValves)) -> Rig {
     let folder = tempfile::tempdir().unwrap();
     let mut valves = valves(&folder);

@@ -164,7 +164,7 @@ impl AudienceVectors {
 }
 
 /// Records that the vectors of a document have changed. Old rows are deleted; a cache that would
-/// need them is loaded anew.
+/// need them is loaded again.
 pub(super) fn record_change(
     transaction: &Transaction<'_>,
     collection: i64,

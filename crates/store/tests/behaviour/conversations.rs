@@ -46,7 +46,7 @@ async fn a_conversation_expires_after_its_time_without_a_save(fixture: &Fixture)
     let version = save(&store, "one", None).await;
     fixture.age_conversations(29 * DAY).await;
     assert_eq!(content(&store).await.as_deref(), Some("one"));
-    // A save begins the time anew.
+    // A save begins the time again.
     assert!(save(&store, "two", version).await.is_some());
     fixture.age_conversations(29 * DAY).await;
     assert_eq!((content(&store).await.as_deref(), listed(&store).await), (Some("two"), 1));
