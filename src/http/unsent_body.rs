@@ -37,9 +37,11 @@ impl UnsentBody {
     }
 }
 
-/// Charges whole answers to their senders. Those to a `GET` are refused with status 429 if there is
-/// no room for them; others may have been paid for, and only leave less room for the next request.
-/// Answers that need no key are the same bytes for everybody, and are not charged.
+/// Charges long answers to their senders.
+///
+/// Those to a `GET` are refused with status 429 if there is no room for them; others may have been
+/// paid for, and only leave less room for the next request. Answers that need no key are the same
+/// bytes for everybody, and are not charged.
 pub async fn charge_unsent(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
