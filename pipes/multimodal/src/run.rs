@@ -4,7 +4,7 @@ use crate::{
     layout::{Layout, SectionItem},
     section_kind::SectionKind,
     sections::Section,
-    status,
+    status::status,
     template::Template,
 };
 use futures_util::{
