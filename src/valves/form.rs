@@ -5,7 +5,7 @@ use super::{
     SHOW_ADVANCED, Values, ValveKind, ValveProperty, ValveSource, ValveSources, ValvesSpec,
 };
 use pipe_sdk::ValveError;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// The form of one pipe's valves.
