@@ -276,7 +276,7 @@ fn bind_server(
             .wrap(from_fn(http::cross_origin))
             .wrap(from_fn(http::trim_path))
             .configure(http::routes)
-            .default_service(web::to(http::Error::no_such_route))
+            .default_service(web::to(http::HttpError::no_such_route))
     };
     let mut server = HttpServer::new(app)
         // actix leaves Nagle on, which holds each first token back for 40 ms.

@@ -1,8 +1,8 @@
 //! The common parts of every answer, streamed or plain.
 
 use super::{
-    Error,
     client_tools::{ClientTools, ToolKind, parse_input},
+    error::HttpError,
     unix_seconds,
 };
 use crate::model_call::TokenCount;
@@ -277,7 +277,7 @@ pub fn shutting_down_error() -> PipeError {
 }
 
 /// Returns the error of answers that are under way when the host may wait no longer.
-pub fn stopped_error() -> Error {
+pub fn stopped_error() -> HttpError {
     let message = "the host was stopped while it answered: what is there is not all of it".into();
     PipeError::Unavailable { message, retry_after: None }.into()
 }

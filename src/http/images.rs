@@ -1,8 +1,9 @@
 //! Image generation, in OpenAI's shape.
 
 use super::{
-    Error,
-    json::{self, Json, JsonBody},
+    error::HttpError,
+    json::{Json, JsonBody},
+    json_response,
     request_context::RequestContext,
     shape::{
         COUNT,
@@ -74,7 +75,7 @@ impl JsonBody for ImagesBody {
         ],
         &[("", "model"), ("", "prompt")],
     );
-    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+    const INVALID_STATUS: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 /// About how many bytes an image takes.
@@ -87,7 +88,7 @@ const MAX_CHARGED_IMAGES: u32 = 10;
 pub async fn generate(
     context: RequestContext,
     body: Json<ImagesBody>,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let Json(ImagesBody { model, prompt, response_format, user, rest }) = body;
     check(&prompt, &rest)?;
     let options = ImageOptions::from_fields(&rest)?;
@@ -102,7 +103,7 @@ pub async fn generate(
     let bytes = images.iter().map(|image| image.base64.len()).sum();
     let data = images.into_iter().map(|image| delivery.encode(image)).collect();
     let list = ImageList { created: unix_seconds(), data, output_format };
-    Ok(json::respond(HttpResponse::Ok(), share, bytes, list).await?)
+    Ok(json_response::respond(HttpResponse::Ok(), share, bytes, list).await?)
 }
 
 /// Refuses requests without a prompt, and fields that are not supported.

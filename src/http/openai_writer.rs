@@ -3,8 +3,8 @@
 
 use super::client_tools::{ClientTools, TextInput, ToolKind};
 use super::{
-    Error,
     answer::{self, ResponseHead},
+    error::HttpError,
     sse_body::FrameWriter,
 };
 use actix_web::web::{BufMut, BytesMut};
@@ -190,7 +190,7 @@ impl FrameWriter for OpenAiSseWriter {
 
     /// Writes an error without `choices`, as Open WebUI reads it only then
     /// (`docs/reference/open-webui.md`, "Streamed answers").
-    fn error(&mut self, error: &Error) {
+    fn error(&mut self, error: &HttpError) {
         self.buffer.extend_from_slice(b"data: ");
         self.json(&json!({"error": error.object()}));
         self.buffer.extend_from_slice(b"\n\n");

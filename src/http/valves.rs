@@ -2,7 +2,8 @@
 //! form").
 
 use super::{
-    Error, State,
+    State,
+    error::HttpError,
     json::{Json, JsonBody},
     shape::{OBJECT, Shape},
 };
@@ -16,7 +17,10 @@ impl JsonBody for Values {
 }
 
 /// `GET /{id}/valves`.
-pub async fn values(state: web::Data<State>, id: web::Path<String>) -> Result<HttpResponse, Error> {
+pub async fn values(
+    state: web::Data<State>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, HttpError> {
     Ok(HttpResponse::Ok().json(slot(&state, &id)?.valves()))
 }
 
@@ -25,7 +29,7 @@ pub async fn spec(
     state: web::Data<State>,
     id: web::Path<String>,
     request: HttpRequest,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let mut form = slot(&state, &id)?.form();
     state.valve_saves.annotate(&id, &mut form);
     let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
@@ -39,7 +43,7 @@ pub async fn update(
     state: web::Data<State>,
     id: web::Path<String>,
     posted: Json<Values>,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let slot = slot(&state, &id)?;
     let updated = slot.update_valves(posted.0, state.registry.clone()).await;
     state.valve_saves.record(&id, updated.as_ref().err());
@@ -48,11 +52,11 @@ pub async fn update(
         // (`docs/reference/open-webui.md`, "Errors of filters and admin calls").
         tracing::warn!(pipe.id = %id, "Refused to change the valves of `{id}`: {error}.");
     }
-    Ok(HttpResponse::Ok().json(updated.map_err(|error| Error::from(error).in_reason())?))
+    Ok(HttpResponse::Ok().json(updated.map_err(|error| HttpError::from(error).in_reason())?))
 }
 
 /// Returns the slot of a pipe, or 404.
-fn slot(state: &State, id: &str) -> Result<Arc<dyn Slot>, Error> {
-    let unknown = || Error::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"));
+fn slot(state: &State, id: &str) -> Result<Arc<dyn Slot>, HttpError> {
+    let unknown = || HttpError::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"));
     state.registry.slot(id).ok_or_else(unknown)
 }

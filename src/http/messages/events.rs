@@ -2,11 +2,10 @@
 //! (<https://docs.claude.com/en/docs/build-with-claude/streaming>): blocks that start, grow and
 //! stop, one after the other.
 
-use super::{
-    answer::{STOP_REASON_FACT, citation_object, empty_message, stop_reason, usage_object},
-    error,
+use super::answer::{STOP_REASON_FACT, citation_object, empty_message, stop_reason, usage_object};
+use crate::http::{
+    answer::ResponseHead, anthropic::error::error_object, error::HttpError, sse_body::FrameWriter,
 };
-use crate::http::{Error, answer::ResponseHead, sse_body::FrameWriter};
 use actix_web::web::{BufMut, BytesMut};
 use pipe_sdk::{Chunk, ReasoningKind, STOP_SEQUENCE_FACT, ToolCallDelta, Usage};
 use serde::{Serialize, de::IgnoredAny};
@@ -123,8 +122,8 @@ impl FrameWriter for EventWriter {
         self.write_event("message_stop", &json!({"type": "message_stop"}));
     }
 
-    fn error(&mut self, error: &Error) {
-        self.write_event("error", &error::error_object(error));
+    fn error(&mut self, error: &HttpError) {
+        self.write_event("error", &error_object(error));
     }
 }
 

@@ -110,7 +110,7 @@ struct OutputFormat {
 impl JsonBody for Request {
     const LIMIT: usize = 64 << 20;
     const SHAPE: &'static Shape = &messages::REQUEST;
-    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+    const INVALID_STATUS: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 impl Request {
