@@ -71,7 +71,7 @@ pub struct WorkerFrame {
     pub ready: Option<Ready>,
     /// The id of a question of the call.
     pub question: Option<u64>,
-    /// The parameters of the question.
+    /// The method of the question: `chat` or `models`.
     pub method: Option<String>,
     /// The arguments of the question.
     pub body: Option<Value>,

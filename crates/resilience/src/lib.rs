@@ -59,4 +59,4 @@ pub use idle_timeout::{IdleElapsed, IdleTimeout, IdleTimer};
 pub use in_flight_call::{InFlightCall, TrackedStream};
 pub use limits::Limits;
 pub use upstream::Upstream;
-pub use verdict::{Classify, FailureKind, Suspect, Verdict};
+pub use verdict::{Classify, FailureKind, FailureSource, Verdict};

@@ -179,7 +179,7 @@ impl Multimodal {
             found.replace_images(&mut body.messages, &images);
             return host.pipe(body).await;
         }
-        let line = beginning(&images);
+        let line = format_progress(&images);
         let rest = async move { self.describe_and_answer(body, images, host).await };
         let rest = stream::once(rest).try_flatten();
         Ok(ChunkStream::new(stream::iter([Ok(status(&line, false))]).chain(rest)))
@@ -211,7 +211,7 @@ fn is_in_pipe(rest: &str) -> bool {
 }
 
 /// Returns the line that is shown when descriptions begin.
-fn beginning(images: &LoadedImages) -> String {
+fn format_progress(images: &LoadedImages) -> String {
     match images.pictures().count() {
         1 => "Describing an image".into(),
         count => format!("Describing {count} images"),

@@ -125,7 +125,7 @@ impl Pipe for Optimizer {
     }
 
     async fn pipe(self: Arc<Self>, mut call: Call) -> Result<ChunkStream> {
-        let Selection { plan, model } = self.selected(&call)?;
+        let Selection { plan, model } = self.resolve_selection(&call)?;
         let plan = if is_task(&call) { background(&plan) } else { plan };
         self.check(&call, &plan).await?;
         let parameters = Parameters::take(&mut call.body, &call.hints, &self.valves)?;
@@ -152,7 +152,7 @@ impl Pipe for Optimizer {
 
     /// Counts tokens as the answering model does.
     async fn count_tokens(self: Arc<Self>, mut call: Call) -> Result<u64> {
-        call.body.model = self.selected(&call)?.model;
+        call.body.model = self.resolve_selection(&call)?.model;
         call.host.count_tokens(call.body).await
     }
 }
@@ -160,7 +160,7 @@ impl Pipe for Optimizer {
 impl Optimizer {
     /// Returns the selection of the request. A model of the host that has a name wins over what the
     /// name means here.
-    fn selected(&self, call: &Call) -> Result<Selection> {
+    fn resolve_selection(&self, call: &Call) -> Result<Selection> {
         let auto = self.valves.auto();
         let models = call.host.models();
         let has = |name: &str| {

@@ -49,7 +49,7 @@ pub(crate) fn to_search_hit(hit: retrieval::SearchHit) -> SearchHit {
         tokens: hit.tokens,
         page: hit.page,
         score: scores.total,
-        words: scores.bm25,
+        bm25_score: scores.bm25,
         words_rank: scores.bm25_rank,
         meaning: scores.cosine,
         meaning_rank: scores.cosine_rank,
