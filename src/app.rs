@@ -218,7 +218,7 @@ async fn build_state(
     let start = |pipe: &Registration| (pipe.start)(sources.clone(), Arc::clone(&valve_store));
     let slots = join_all(pipes.iter().map(start)).await;
     let metrics = Arc::new(Metrics::default());
-    let (usage_queue, usage_worker) = usage_queue::channel();
+    let (usage_queue, usage_receiver) = usage_queue::channel();
     let traces = Arc::new(Traces::start(&sources.environment, metrics.lost_spans()));
     let meter = Meter::new(Arc::clone(&metrics), prices, usage_queue.clone(), Arc::clone(&traces));
     let ledger = Arc::new(StoreLedger::new(Arc::clone(&store)));
@@ -233,7 +233,7 @@ async fn build_state(
     let replication_task = replication.map(|replication| replication.spawn(&registry));
     let state = State {
         background_jobs: BackgroundJobs::spawn(&registry),
-        usage_worker: usage_worker.spawn(Arc::clone(&store), Arc::clone(&registry)),
+        usage_worker: usage_receiver.spawn(Arc::clone(&store), Arc::clone(&registry)),
         registry,
         python,
         keys,

@@ -104,7 +104,7 @@ impl ApiDialect for ChatDialect {
         let writer = |choice: usize| {
             let writer =
                 OpenAiSseWriter::new(head, self.with_usage).for_open_webui(self.for_open_webui);
-            writer.of_choice(choice).knowing(Arc::clone(&self.tools))
+            writer.with_choice(choice).with_tools(Arc::clone(&self.tools))
         };
         ChoicesWriter { writers: (0..self.n).map(writer).collect() }
     }

@@ -82,7 +82,7 @@ impl OpenAiSseWriter {
 
 impl OpenAiSseWriter {
     /// Writes the choice of this index.
-    pub(super) fn of_choice(mut self, choice: usize) -> Self {
+    pub(super) fn with_choice(mut self, choice: usize) -> Self {
         self.choice = choice;
         // The model's name is sent once.
         if choice > 0 {
@@ -92,7 +92,7 @@ impl OpenAiSseWriter {
     }
 
     /// Writes calls of these tools as their client expects them.
-    pub(super) fn knowing(mut self, tools: Arc<ClientTools>) -> Self {
+    pub(super) fn with_tools(mut self, tools: Arc<ClientTools>) -> Self {
         self.tools = tools;
         self
     }

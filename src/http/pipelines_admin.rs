@@ -72,7 +72,7 @@ fn python(state: &State) -> Result<&PythonPipelines, HttpError> {
 }
 
 /// Returns the response of a file that runs now.
-fn added(id: &str, detail: &str) -> HttpResponse {
+fn respond_added(id: &str, detail: &str) -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": true, "id": id, "detail": detail}))
 }
 
@@ -97,7 +97,7 @@ pub async fn add(
     let Json(Add { url }) = Json::from_request(&request, &mut payload.into_inner()).await?;
     let id = log_refusal(python.install_from_url(&url).await)?;
     state.valve_saves.record(id, None);
-    Ok(added(id, "Pipeline added successfully"))
+    Ok(respond_added(id, "Pipeline added successfully"))
 }
 
 /// `POST /pipelines/upload`: takes a Python file from a form, and answers when it runs.
@@ -115,7 +115,7 @@ pub async fn upload(
     let (file_name, content) = read_form(request.headers(), bytes.into()).await?;
     let id = log_refusal(python.install(&file_name, content).await)?;
     state.valve_saves.record(id, None);
-    Ok(added(id, &format!("Pipeline uploaded successfully to {file_name}")))
+    Ok(respond_added(id, &format!("Pipeline uploaded successfully to {file_name}")))
 }
 
 /// Returns the name and content of the field `file`.

@@ -44,10 +44,12 @@ impl UserJwtVerifier {
     pub fn user(&self, headers: &HeaderMap) -> Result<Option<User>, HttpError> {
         let Some(token) = headers.get(HEADER) else { return Ok(None) };
         let claims = token.to_str().ok().and_then(|token| self.claims(token)).ok_or_else(|| {
-            refused("is not signed with FORWARD_USER_INFO_HEADER_JWT_SECRET of this host")
+            invalid_token_error(
+                "is not signed with FORWARD_USER_INFO_HEADER_JWT_SECRET of this host",
+            )
         })?;
         if claims.exp.saturating_add(SKEW) < unix_seconds() {
-            return Err(refused("is too old: check the clocks of both hosts"));
+            return Err(invalid_token_error("is too old: check the clocks of both hosts"));
         }
         let Claims { sub: id, name, email, role, .. } = claims;
         Ok(Some(User { id, name, email, role }))
@@ -67,7 +69,7 @@ impl UserJwtVerifier {
 }
 
 /// Returns the error of a token that is not accepted.
-fn refused(why: &str) -> HttpError {
+fn invalid_token_error(why: &str) -> HttpError {
     HttpError::new(StatusCode::UNAUTHORIZED, format!("{HEADER}: {why}")).code("invalid_user")
 }
 
