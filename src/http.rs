@@ -68,7 +68,7 @@ pub use openai_writer::OpenAiSseWriter;
 pub use route::{Access, PREFIXES, ROUTES, Route};
 pub use sender::Sender;
 pub use sse_body::FrameWriter;
-pub use state::State;
+pub use state::HostState;
 pub use user_jwt::UserJwtVerifier;
 
 use actix_web::{

@@ -1,13 +1,13 @@
 //! The data of the admin page: the host, its pipes with their valves, upstreams, and failed
 //! requests.
 
-use super::{State, error::HttpError, unix_seconds};
+use super::{clock::unix_seconds, error::HttpError, state::HostState};
 use actix_web::{HttpResponse, http::StatusCode, web};
 use pipe_sdk::{Serves, UpstreamState};
 use serde_json::{Value, json};
 
 /// `GET /admin`: the host and its pipes, without their valves.
-pub async fn overview(state: web::Data<State>) -> HttpResponse {
+pub async fn overview(state: web::Data<HostState>) -> HttpResponse {
     let slots = state.registry.slots();
     let pipe = |slot: &std::sync::Arc<dyn crate::slot::Slot>| {
         let upstreams: Vec<_> = slot.upstream_states().iter().map(upstream).collect();
@@ -36,7 +36,7 @@ pub async fn overview(state: web::Data<State>) -> HttpResponse {
 /// `GET /admin/pipes/{id}`: one pipe with every valve, its value, and where the value came from.
 /// Secrets have no value.
 pub async fn pipe(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, HttpError> {
     let unknown = || HttpError::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"));

@@ -2,8 +2,8 @@
 
 use super::{
     client_tools::{ClientTools, ToolKind, parse_input},
+    clock::unix_seconds,
     error::HttpError,
-    unix_seconds,
 };
 use crate::model_call::TokenCount;
 use actix_web::{HttpResponse, HttpResponseBuilder};

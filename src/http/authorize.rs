@@ -4,7 +4,7 @@ use super::{
     error::HttpError,
     request_log::RequestLog,
     route::{Access, strip_route_prefix},
-    state::State,
+    state::HostState,
 };
 use actix_web::{
     HttpMessage, ResponseError,
@@ -23,7 +23,7 @@ pub async fn authorize(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let record = request.extensions().get::<Arc<RequestLog>>().cloned();
-    let (Some(state), Some(record)) = (request.app_data::<web::Data<State>>(), record) else {
+    let (Some(state), Some(record)) = (request.app_data::<web::Data<HostState>>(), record) else {
         return Err(HttpError::panicked().into());
     };
     if is_handshake_with_body(&request) {

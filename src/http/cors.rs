@@ -5,7 +5,7 @@
 
 use super::{
     route::{Access, Route, routes_at},
-    state::State,
+    state::HostState,
 };
 use actix_web::{
     HttpResponse,
@@ -32,7 +32,7 @@ pub async fn cross_origin(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let Some(state) = request.app_data::<web::Data<State>>().cloned() else {
+    let Some(state) = request.app_data::<web::Data<HostState>>().cloned() else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
     let shared = if state.origins.allows_none() { Vec::new() } else { cors_routes(request.path()) };

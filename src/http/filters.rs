@@ -2,12 +2,12 @@
 //! own pipe.
 
 use super::{
-    State,
     error::HttpError,
     identity,
     json::{Json, JsonBody, body_size},
     json_response,
     shape::{OBJECT, Shape},
+    state::HostState,
 };
 use crate::{blocking, slot::Slot};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
@@ -32,7 +32,7 @@ impl JsonBody for FilterRequest {
 
 /// `POST /{id}/filter/inlet`.
 pub async fn inlet(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     id: web::Path<String>,
     request: HttpRequest,
     body: Json<FilterRequest>,
@@ -54,7 +54,7 @@ pub async fn inlet(
 
 /// `POST /{id}/filter/outlet`.
 pub async fn outlet(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     id: web::Path<String>,
     request: HttpRequest,
     body: Json<FilterRequest>,
@@ -71,7 +71,7 @@ pub async fn outlet(
 
 /// Returns the call of a filter. Its user and chat are trusted: Open WebUI's server sent them with
 /// the host's own key.
-fn filter_call(state: &State, filter: &str, request: Json<FilterRequest>) -> FilterCall {
+fn filter_call(state: &HostState, filter: &str, request: Json<FilterRequest>) -> FilterCall {
     let Json(FilterRequest { user, body }) = request;
     let user = identity::parse_user_field(user);
     let chat = ChatRef {
@@ -87,7 +87,7 @@ fn filter_call(state: &State, filter: &str, request: Json<FilterRequest>) -> Fil
     FilterCall { body, user, host: Host::new(state.registry.clone(), context, chat) }
 }
 
-fn find_slot(state: &State, id: &str) -> Result<Arc<dyn Slot>, HttpError> {
+fn find_slot(state: &HostState, id: &str) -> Result<Arc<dyn Slot>, HttpError> {
     let unknown = || HttpError::new(StatusCode::NOT_FOUND, format!("Filter {id} not found"));
     state.registry.resolve(id).map(|(slot, _)| slot).ok_or_else(unknown)
 }

@@ -1,6 +1,7 @@
 //! Image generation, in OpenAI's shape.
 
 use super::{
+    clock::unix_seconds,
     error::HttpError,
     json::{Json, JsonBody},
     json_response,
@@ -10,7 +11,7 @@ use super::{
         Shape::{self, Flag, Object, Text, Whole, Word},
         USER,
     },
-    unary, unix_seconds,
+    unary,
 };
 use actix_web::{HttpResponse, http::StatusCode};
 use pipe_sdk::{Demand, Image, ImageCall, ImageFormat, ImageOptions, Images, PipeError, Result};

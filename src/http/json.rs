@@ -2,10 +2,10 @@
 //! value.
 
 use super::{
-    State,
     bodies::{BodyLimit, Received, read_body},
     error::HttpError,
     shape::{self, SchemaViolation, Shape},
+    state::HostState,
 };
 use crate::blocking;
 use actix_web::{
@@ -60,7 +60,8 @@ impl<T: JsonBody> FromRequest for Json<T> {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             check_headers(&request)?;
-            let state = request.app_data::<web::Data<State>>().ok_or_else(HttpError::panicked)?;
+            let state =
+                request.app_data::<web::Data<HostState>>().ok_or_else(HttpError::panicked)?;
             let limit = BodyLimit { bytes: T::LIMIT, pieces: Some(T::PIECES) };
             let length = declared_length(request.headers());
             let sender = state.identify_sender(&request);

@@ -2,11 +2,11 @@
 //! clients of OpenAI's API and of `OpenRouter`'s.
 
 use super::{
-    State,
     anthropic::{ANTHROPIC_VERSION, model_object},
     error::HttpError,
     identity, open_webui,
     similar_models::with_similar_ids,
+    state::HostState,
 };
 use crate::{
     registry::{self, Registry, ServedModel},
@@ -35,7 +35,7 @@ const KINDS: [(ModelKind, &str); 4] = [
 /// `GET /models`. Open WebUI would offer every listed model for chats, so it gets only those that
 /// answer chats.
 pub async fn list(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     request: HttpRequest,
 ) -> Result<HttpResponse, HttpError> {
     let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
@@ -59,7 +59,7 @@ pub async fn list(
 }
 
 /// Returns the models that answer chats, and the filters, which Open WebUI knows from this list.
-async fn for_open_webui(state: &State, request: &HttpRequest) -> Result<Vec<Value>, HttpError> {
+async fn for_open_webui(state: &HostState, request: &HttpRequest) -> Result<Vec<Value>, HttpError> {
     let user = match &state.user_jwt_verifier {
         Some(verifier) => verifier.user(request.headers())?,
         None => identity::parse_user(None, request.headers()),
@@ -81,7 +81,7 @@ fn parse_kind(word: &str) -> Result<ModelKind, PipeError> {
 
 /// `GET /models/{id}`. Finds every id that can be called, listed or not.
 pub async fn show(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     id: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, HttpError> {
@@ -95,7 +95,7 @@ pub async fn show(
     }))
 }
 
-async fn find_entry(state: &State, id: String) -> Result<Value, PipeError> {
+async fn find_entry(state: &HostState, id: String) -> Result<Value, PipeError> {
     let entries = list_entries(state, |_| true).await;
     if let Some(entry) = entries.into_iter().find(|entry| entry["id"] == id.as_str()) {
         return Ok(entry);
@@ -121,7 +121,7 @@ async fn find_entry(state: &State, id: String) -> Result<Value, PipeError> {
     Ok(entry_object(&id, &name, &model, &pipeline_object(kind, &model), state.started))
 }
 
-fn filter_entries(state: &State) -> Vec<Value> {
+fn filter_entries(state: &HostState) -> Vec<Value> {
     let entry = |slot: &Arc<dyn Slot>| {
         let Serves::Filter { pipelines, priority } = slot.serves()? else { return None };
         // One entry without `pipelines` or `priority` would break every chat of every connection
@@ -155,7 +155,7 @@ fn picker_name(model: &Model, names: &HashMap<String, String>) -> String {
         .unwrap_or_else(|| model.name.clone())
 }
 
-async fn list_entries(state: &State, is_wanted: impl Fn(&Model) -> bool) -> Vec<Value> {
+async fn list_entries(state: &HostState, is_wanted: impl Fn(&Model) -> bool) -> Vec<Value> {
     state.registry.wait_for_discovery(DEADLINE).await;
     let served = state.registry.served_models();
     let names = model_names(&served);

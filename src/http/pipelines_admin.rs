@@ -2,11 +2,12 @@
 //! or deleted; Python files can, where Python pipelines are on.
 
 use super::{
-    BodyLimit, Received, State,
+    BodyLimit, Received,
     error::HttpError,
     json::{Json, JsonBody},
     read_body,
     shape::Shape,
+    state::HostState,
 };
 use crate::python::{MAX_FILE_BYTES, PythonPipelines};
 use actix_web::{
@@ -29,7 +30,7 @@ const MAX_PROBLEM_CHARS: usize = 80;
 
 /// `GET /pipelines`: the pipe whose valves were saved last, or that was added last, comes first,
 /// because Open WebUI's page returns to the first one then.
-pub async fn list(state: web::Data<State>) -> HttpResponse {
+pub async fn list(state: web::Data<HostState>) -> HttpResponse {
     let mut slots = state.registry.slots().to_vec();
     slots.sort_by_key(|slot| state.valve_saves.rank(slot.id()));
     let data: Vec<_> = slots
@@ -55,7 +56,7 @@ pub async fn list(state: web::Data<State>) -> HttpResponse {
 
 /// `GET /pipelines/{id}/lessons`.
 pub async fn learned_quirks(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, HttpError> {
     let not_found = || HttpError::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"));
@@ -67,7 +68,7 @@ const NO_PYTHON: &str = "Python pipelines are off here: set PYTHON_PIPELINES=on 
                          server and add that as a connection of its own, or write the pipe in Rust";
 
 /// Returns the Python pipelines, or the error of a host without them.
-fn python(state: &State) -> Result<&PythonPipelines, HttpError> {
+fn python(state: &HostState) -> Result<&PythonPipelines, HttpError> {
     state.python.as_ref().ok_or_else(|| HttpError::new(StatusCode::CONFLICT, NO_PYTHON))
 }
 
@@ -89,7 +90,7 @@ impl JsonBody for Add {
 
 /// `POST /pipelines/add`: downloads a Python file, and answers when it runs.
 pub async fn add(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, HttpError> {
@@ -102,7 +103,7 @@ pub async fn add(
 
 /// `POST /pipelines/upload`: takes a Python file from a form, and answers when it runs.
 pub async fn upload(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, HttpError> {
@@ -160,7 +161,7 @@ impl JsonBody for Delete {
 
 /// `DELETE /pipelines/delete`.
 pub async fn delete(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     body: Json<Delete>,
 ) -> Result<HttpResponse, HttpError> {
     let Json(Delete { id }) = body;
@@ -182,7 +183,7 @@ pub async fn delete(
 
 /// `POST /pipelines/reload`: reads `valves.toml`, what was saved, and Python files that have
 /// changed again. A pipe whose files cannot be so stays as it is.
-pub async fn reload(state: web::Data<State>) -> Result<HttpResponse, HttpError> {
+pub async fn reload(state: web::Data<HostState>) -> Result<HttpResponse, HttpError> {
     if let Some(python) = &state.python {
         python.rescan().await?;
     }

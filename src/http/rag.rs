@@ -6,11 +6,11 @@ mod upload;
 pub use upload::upload_documents;
 
 use super::{
-    State,
     error::HttpError,
     json::{Json, JsonBody},
     request_context::RequestContext,
     shape::{self, Shape},
+    state::HostState,
 };
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -30,12 +30,12 @@ use std::sync::Arc;
 const MAX_LISTED: usize = 1000;
 
 /// Returns the library of the pipe that has one.
-fn library(state: &State) -> Result<Arc<dyn Library>, HttpError> {
+fn library(state: &HostState) -> Result<Arc<dyn Library>, HttpError> {
     library_with_pipe(state).map(|(_, library)| library)
 }
 
 /// Returns the library with the id of its pipe.
-fn library_with_pipe(state: &State) -> Result<(&'static str, Arc<dyn Library>), HttpError> {
+fn library_with_pipe(state: &HostState) -> Result<(&'static str, Arc<dyn Library>), HttpError> {
     state.registry.library_with_pipe().ok_or_else(|| {
         let message = "no pipe that answers from documents is running: the log says why".into();
         PipeError::Unavailable { message, retry_after: None }.into()
@@ -43,7 +43,7 @@ fn library_with_pipe(state: &State) -> Result<(&'static str, Arc<dyn Library>), 
 }
 
 /// `GET /rag`.
-pub async fn collections(state: web::Data<State>) -> Result<HttpResponse, HttpError> {
+pub async fn collections(state: web::Data<HostState>) -> Result<HttpResponse, HttpError> {
     let collections = library(&state)?.collections().await?;
     Ok(HttpResponse::Ok().json(json!({"collections": collections})))
 }
@@ -70,7 +70,7 @@ impl JsonBody for CollectionUpdate {
 
 /// `POST /rag`.
 pub async fn create(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     body: Json<NewCollection>,
 ) -> Result<HttpResponse, HttpError> {
     let Json(NewCollection { name, settings }) = body;
@@ -83,7 +83,7 @@ pub async fn create(
 
 /// `PATCH /rag/{collection}`.
 pub async fn update(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     name: Path<String>,
     Json(settings): Json<CollectionUpdate>,
 ) -> Result<HttpResponse, HttpError> {
@@ -92,7 +92,7 @@ pub async fn update(
 
 /// `DELETE /rag/{collection}`.
 pub async fn delete(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     name: Path<String>,
 ) -> Result<HttpResponse, HttpError> {
     library(&state)?.delete(name.into_inner()).await?;
@@ -101,7 +101,7 @@ pub async fn delete(
 
 /// `GET /rag/{collection}/documents?after=…&limit=…`.
 pub async fn documents(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     name: Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, HttpError> {
@@ -129,7 +129,7 @@ pub async fn documents(
 
 /// `DELETE /rag/{collection}/documents/{id}`.
 pub async fn remove(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, HttpError> {
     let (collection, id) = path.into_inner();
@@ -154,7 +154,7 @@ impl JsonBody for Removal {
 /// `DELETE /rag/{collection}/documents`: removes the named documents; those that are not there are
 /// passed over.
 pub async fn remove_many(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     collection: Path<String>,
     Json(Removal { ids }): Json<Removal>,
 ) -> Result<HttpResponse, HttpError> {

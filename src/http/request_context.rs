@@ -1,8 +1,8 @@
 //! The context of a request to a model: the host, the user, and the admission of calls.
 
 use super::{
-    State, answer, error::HttpError, identity, json::body_size, memory_budget::Share,
-    request_log::RequestLog, sender, similar_models::with_similar_ids,
+    answer, error::HttpError, identity, json::body_size, memory_budget::Share,
+    request_log::RequestLog, sender, similar_models::with_similar_ids, state::HostState,
 };
 use crate::{blocking, drain::DrainStage, model_call::ModelCall};
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::HeaderMap, web};
@@ -15,7 +15,7 @@ use std::{
 /// The context of a request.
 pub struct RequestContext {
     /// The host.
-    pub state: web::Data<State>,
+    pub state: web::Data<HostState>,
     /// The log of the request.
     pub request_log: Arc<RequestLog>,
     request: HttpRequest,
@@ -34,7 +34,7 @@ impl FromRequest for RequestContext {
         let request_log =
             web::ReqData::<Arc<RequestLog>>::from_request(request, payload).into_inner();
         let request = request.clone();
-        ready(state.and_then(|state: web::Data<State>| {
+        ready(state.and_then(|state: web::Data<HostState>| {
             let signed =
                 state.user_jwt_verifier.as_ref().map(|verifier| verifier.user(request.headers()));
             Ok(Self {

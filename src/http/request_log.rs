@@ -6,7 +6,7 @@ use super::{
     error::HttpError,
     key_name::KeyName,
     route::{Access, Route, routes_at},
-    state::State,
+    state::HostState,
 };
 use crate::{
     drain::InFlightRequest,
@@ -90,7 +90,7 @@ pub struct Outcome {
 impl RequestLog {
     /// Returns the record of a request that has just come.
     pub fn new(request: &ServiceRequest) -> Self {
-        let state = request.app_data::<web::Data<State>>();
+        let state = request.app_data::<web::Data<HostState>>();
         let route = routes_at(request.path()).next();
         let is_probe = route.is_some_and(|route| route.access == Access::Open);
         let watching = state.filter(|_| !is_probe);

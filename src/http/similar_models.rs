@@ -1,10 +1,10 @@
 //! The ids of served models that are most similar to one that was not found.
 
-use super::{error::HttpError, state::State};
+use super::{error::HttpError, state::HostState};
 use pipe_sdk::PipeError;
 
 /// Returns the error for the client. If a model was not found, it names similar ids.
-pub fn with_similar_ids(state: &State, error: PipeError) -> HttpError {
+pub fn with_similar_ids(state: &HostState, error: PipeError) -> HttpError {
     let PipeError::ModelNotFound(id) = &error else { return error.into() };
     let ids = similar_ids(state, id);
     HttpError::from(error).with_suffix(&if ids.is_empty() {
@@ -21,7 +21,7 @@ const MAX_SUGGESTIONS: usize = 3;
 const MAX_COMPARED_BYTES: usize = 128;
 
 /// Returns the ids that are most similar to this one.
-fn similar_ids(state: &State, id: &str) -> Vec<String> {
+fn similar_ids(state: &HostState, id: &str) -> Vec<String> {
     if id.len() > MAX_COMPARED_BYTES {
         return Vec::new();
     }

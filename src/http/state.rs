@@ -19,7 +19,7 @@ use std::sync::Arc;
 use store::Store;
 
 /// The state that handlers share.
-pub struct State {
+pub struct HostState {
     /// The pipes.
     pub registry: Arc<Registry>,
     /// The Python pipelines, if they are on.
@@ -58,7 +58,7 @@ pub struct State {
     pub started: u64,
 }
 
-impl State {
+impl HostState {
     /// Returns the sender that the headers of a request tell of.
     pub fn identify_sender(&self, request: &HttpRequest) -> Sender {
         let headers = request.headers();

@@ -1,6 +1,6 @@
 //! The usage report: as JSON, as CSV, and as a page with charts.
 
-use super::{State, error::HttpError, unix_seconds};
+use super::{clock::unix_seconds, error::HttpError, state::HostState};
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{StatusCode, header},
@@ -24,7 +24,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// `GET /usage?from=2026-01-01&to=2026-01-31&by=day,model&user=…&format=csv`.
 pub async fn report(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     request: HttpRequest,
 ) -> Result<HttpResponse, HttpError> {
     let ReportRequest { query, is_csv } = parse_query(request.query_string())?;
@@ -53,7 +53,7 @@ pub async fn report(
 }
 
 /// Returns the names of the models in these rows, by id, of those that the host still has.
-fn model_names(state: &State, rows: &[ReportRow]) -> HashMap<String, String> {
+fn model_names(state: &HostState, rows: &[ReportRow]) -> HashMap<String, String> {
     let mut names = HashMap::new();
     for id in rows.iter().filter_map(|row| row.model.as_ref()) {
         if let Some(name) = (!names.contains_key(id)).then(|| model_name(state, id)).flatten() {
@@ -64,7 +64,7 @@ fn model_names(state: &State, rows: &[ReportRow]) -> HashMap<String, String> {
 }
 
 /// Returns the name of a model in the picker.
-fn model_name(state: &State, id: &str) -> Option<String> {
+fn model_name(state: &HostState, id: &str) -> Option<String> {
     let (slot, model) = state.registry.resolve(id)?;
     slot.resolve_model(&model)?.into_model().map(|model| model.name.clone())
 }

@@ -1,7 +1,7 @@
 //! The user as signed by Open WebUI: a JSON Web Token in a header of its own
 //! (`docs/reference/open-webui.md`, "User headers").
 
-use super::{error::HttpError, unix_seconds};
+use super::{clock::unix_seconds, error::HttpError};
 use actix_web::http::{StatusCode, header::HeaderMap};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use pipe_sdk::User;

@@ -2,10 +2,10 @@
 //! form").
 
 use super::{
-    State,
     error::HttpError,
     json::{Json, JsonBody},
     shape::{OBJECT, Shape},
+    state::HostState,
 };
 use crate::{slot::Slot, valves::Values};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
@@ -18,7 +18,7 @@ impl JsonBody for Values {
 
 /// `GET /{id}/valves`.
 pub async fn values(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, HttpError> {
     Ok(HttpResponse::Ok().json(slot(&state, &id)?.valves()))
@@ -26,7 +26,7 @@ pub async fn values(
 
 /// `GET /{id}/valves/spec`. With `?advanced=true` it has all valves, even if the short form is set.
 pub async fn spec(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     id: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, HttpError> {
@@ -40,7 +40,7 @@ pub async fn spec(
 
 /// `POST /{id}/valves/update`.
 pub async fn update(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     id: web::Path<String>,
     posted: Json<Values>,
 ) -> Result<HttpResponse, HttpError> {
@@ -56,7 +56,7 @@ pub async fn update(
 }
 
 /// Returns the slot of a pipe, or 404.
-fn slot(state: &State, id: &str) -> Result<Arc<dyn Slot>, HttpError> {
+fn slot(state: &HostState, id: &str) -> Result<Arc<dyn Slot>, HttpError> {
     let unknown = || HttpError::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"));
     state.registry.slot(id).ok_or_else(unknown)
 }

@@ -8,7 +8,7 @@ use crate::{
         error::HttpError,
         json::{self, JsonBody},
         shape::{Shape, rag},
-        state::State,
+        state::HostState,
     },
 };
 use actix_web::{
@@ -92,7 +92,7 @@ struct FileFields {
 
 /// `POST /rag/{collection}/documents`, with `?wait=true` until the meaning finds them too.
 pub async fn upload_documents(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     collection: web::Path<String>,
     request: HttpRequest,
     payload: web::Payload,
@@ -137,7 +137,7 @@ pub async fn upload_documents(
 }
 
 /// Returns the host for background work, which belongs to no user.
-fn background_host(state: &State) -> Host {
+fn background_host(state: &HostState) -> Host {
     Host::new(state.registry.clone(), CallContext::default(), ChatRef::default())
 }
 
