@@ -71,8 +71,8 @@ impl HostState {
         Sender { caller: context.caller(), key: context.key }
     }
 
-    /// Returns the context of a call. Only the host's own key may name the user; another key is a user
-    /// of its own.
+    /// Returns the context of a call. Only the host's own key may name the user; another key is a
+    /// user of its own.
     pub fn call_context(
         &self,
         request: &HttpRequest,

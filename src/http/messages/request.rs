@@ -164,8 +164,8 @@ impl Request {
         Ok(ConvertedRequest { body, field_paths, notes })
     }
 
-    /// Removes and returns the fields that chats have beside their usual ones, in OpenAI's words where it has
-    /// some.
+    /// Removes and returns the fields that chats have beside their usual ones, in OpenAI's words
+    /// where it has some.
     fn take_openai_fields(&mut self) -> Map<String, Value> {
         let output = self.output_config.take().unwrap_or_default();
         let older = self.output_format.take().map(OutputFormat::deserialize);
