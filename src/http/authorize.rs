@@ -22,15 +22,17 @@ pub async fn authorize(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let record = request.extensions().get::<Arc<RequestLog>>().cloned();
-    let (Some(state), Some(record)) = (request.app_data::<web::Data<HostState>>(), record) else {
+    let request_log = request.extensions().get::<Arc<RequestLog>>().cloned();
+    let (Some(state), Some(request_log)) =
+        (request.app_data::<web::Data<HostState>>(), request_log)
+    else {
         return Err(HttpError::panicked().into());
     };
     if is_handshake_with_body(&request) {
         let message = "A WebSocket handshake has no body, and this host speaks no WebSocket: leave the header `Upgrade` out";
         return Err(HttpError::new(StatusCode::BAD_REQUEST, message).into());
     }
-    let access = record.access();
+    let access = request_log.access();
     let is_open = access == Access::Open
         || (state.open_metrics && strip_route_prefix(request.path()) == "/metrics");
     if !is_open {
@@ -39,7 +41,7 @@ pub async fn authorize(
         let name = checked.map_err(|error| match error.status_code() {
             StatusCode::UNAUTHORIZED => {
                 let refused = state.callers.refuse(error, &caller);
-                record.outcome().is_logged = refused.is_logged;
+                request_log.outcome().is_logged = refused.is_logged;
                 refused.error
             }
             _ => error,

@@ -2,10 +2,9 @@
 //! or deleted; Python files can, where Python pipelines are on.
 
 use super::{
-    BodyLimit, Received,
+    bodies::{BodyLimit, Received, read_body},
     error::HttpError,
     json::{Json, JsonBody},
-    read_body,
     shape::Shape,
     state::HostState,
 };

@@ -289,29 +289,29 @@ pub async fn log_request(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let record = Arc::new(RequestLog::new(&request));
-    request.extensions_mut().insert(Arc::clone(&record));
+    let request_log = Arc::new(RequestLog::new(&request));
+    request.extensions_mut().insert(Arc::clone(&request_log));
     let answered = AssertUnwindSafe(next.call(request)).catch_unwind().await;
     match answered.unwrap_or_else(|_| Err(HttpError::panicked().into())) {
         Ok(response) => {
             if let Some(error) = response.response().error() {
                 let key = response.request().extensions().get::<KeyName>().map(|key| key.0.clone());
-                record.outcome().key = key;
-                record.record_refusal(error);
+                request_log.outcome().key = key;
+                request_log.record_refusal(error);
             }
-            match response.response().error().and_then(|error| record.in_api_dialect(error)) {
+            match response.response().error().and_then(|error| request_log.in_api_dialect(error)) {
                 Some(in_api_dialect) => {
-                    Ok(record.wrap_body(response.into_response(in_api_dialect)))
+                    Ok(request_log.wrap_body(response.into_response(in_api_dialect)))
                 }
-                None => Ok(record.wrap_body(response)),
+                None => Ok(request_log.wrap_body(response)),
             }
         }
         Err(error) => {
-            record.record_refusal(&error);
+            request_log.record_refusal(&error);
             let mut response =
-                record.in_api_dialect(&error).unwrap_or_else(|| error.error_response());
-            record.set_headers(response.status().as_u16(), response.headers_mut());
-            record.outcome().complete = true;
+                request_log.in_api_dialect(&error).unwrap_or_else(|| error.error_response());
+            request_log.set_headers(response.status().as_u16(), response.headers_mut());
+            request_log.outcome().complete = true;
             Err(actix_web::error::InternalError::from_response("", response).into())
         }
     }

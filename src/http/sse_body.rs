@@ -204,9 +204,9 @@ mod tests {
     fn body(chunks: ChunkStream, drain: &Drain) -> BoxBody {
         let mut head = ResponseHead::new("", "a.\"b\"");
         (head.id, head.created) = ("chatcmpl-1".into(), 7);
-        let record = Arc::new(RequestLog::new(&TestRequest::default().to_srv_request()));
+        let request_log = Arc::new(RequestLog::new(&TestRequest::default().to_srv_request()));
         let chunks = Choices::new(vec![chunks]);
-        stream_response(&head, OpenAiSseWriter::new(&head, false), chunks, drain, record)
+        stream_response(&head, OpenAiSseWriter::new(&head, false), chunks, drain, request_log)
             .into_body()
     }
 

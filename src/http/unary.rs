@@ -27,8 +27,8 @@ pub async fn admit_model<'a>(
 }
 
 /// Returns the usage of this number of prompt tokens, and records it in the log.
-pub fn record_prompt_tokens(record: &RequestLog, prompt_tokens: u64) -> Usage {
+pub fn record_prompt_tokens(request_log: &RequestLog, prompt_tokens: u64) -> Usage {
     let usage = pipe_sdk::Usage { prompt_tokens, ..pipe_sdk::Usage::default() };
-    record.outcome().usage = Some(usage);
+    request_log.outcome().usage = Some(usage);
     Usage { prompt_tokens, total_tokens: prompt_tokens }
 }

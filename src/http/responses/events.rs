@@ -11,9 +11,9 @@ use super::{
     item::{self, OutputItem, OutputItemKind},
 };
 use crate::http::{
-    FrameWriter,
     client_tools::{TextInput, ToolKind},
     error::HttpError,
+    sse_body::FrameWriter,
 };
 use actix_web::web::BytesMut;
 use pipe_sdk::{Chunk, Citation, FinishReason, ReasoningDetail, ToolCallDelta};
