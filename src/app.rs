@@ -6,7 +6,7 @@ use crate::{
     drain::{Drain, DrainStage},
     embedding_cache::EmbeddingCache,
     failed_requests::FailedRequests,
-    http::{self, Callers, Keys, MemoryBudget, State, UserJwtVerifier, unix_seconds},
+    http::{self, Callers, HostState, Keys, MemoryBudget, UserJwtVerifier, unix_seconds},
     meter::Meter,
     metrics::Metrics,
     prices::Prices,
@@ -48,7 +48,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub struct App {
     address: SocketAddr,
     server: Server,
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     drain_limit: Duration,
     /// SIGHUP, which would end the process if nobody listened.
     hangup: Signal,
@@ -196,7 +196,7 @@ async fn build_state(
     settings: &Settings,
     sources: ConfigSources,
     pipes: &[Registration],
-) -> anyhow::Result<(State, Option<Task>)> {
+) -> anyhow::Result<(HostState, Option<Task>)> {
     let keys = Keys::new(&settings.api_key, settings.api_keys.as_deref())?;
     let prices = Prices::load(settings.prices_file.as_deref())?;
     let store = Arc::new(Store::open(&settings.store_settings(&sources.folder)).await?);
@@ -218,7 +218,7 @@ async fn build_state(
     let start = |pipe: &Registration| (pipe.start)(sources.clone(), Arc::clone(&valve_store));
     let slots = join_all(pipes.iter().map(start)).await;
     let metrics = Arc::new(Metrics::default());
-    let (usage_queue, usage_worker) = usage_queue::channel();
+    let (usage_queue, usage_receiver) = usage_queue::channel();
     let traces = Arc::new(Traces::start(&sources.environment, metrics.lost_spans()));
     let meter = Meter::new(Arc::clone(&metrics), prices, usage_queue.clone(), Arc::clone(&traces));
     let ledger = Arc::new(StoreLedger::new(Arc::clone(&store)));
@@ -231,9 +231,9 @@ async fn build_state(
     let python =
         PythonPipelines::start(&settings.python, &sources, &valve_store, &registry).await?;
     let replication_task = replication.map(|replication| replication.spawn(&registry));
-    let state = State {
+    let state = HostState {
         background_jobs: BackgroundJobs::spawn(&registry),
-        usage_worker: usage_worker.spawn(Arc::clone(&store), Arc::clone(&registry)),
+        usage_worker: usage_receiver.spawn(Arc::clone(&store), Arc::clone(&registry)),
         registry,
         python,
         keys,
@@ -265,7 +265,7 @@ async fn build_state(
 
 fn bind_server(
     settings: &Settings,
-    state: &web::Data<State>,
+    state: &web::Data<HostState>,
 ) -> anyhow::Result<(Server, SocketAddr)> {
     let state = state.clone();
     let app = move || {
@@ -277,7 +277,7 @@ fn bind_server(
             .wrap(from_fn(http::cross_origin))
             .wrap(from_fn(http::trim_path))
             .configure(http::routes)
-            .default_service(web::to(http::Error::no_such_route))
+            .default_service(web::to(http::HttpError::no_such_route))
     };
     let mut server = HttpServer::new(app)
         // actix leaves Nagle on, which holds each first token back for 40 ms.

@@ -12,7 +12,7 @@ mod model_download;
 mod models;
 mod new_pipe;
 mod progress_bar;
-mod server;
+mod server_client;
 mod valves;
 
 use crate::dotenv::LoadedVariables;
@@ -37,10 +37,10 @@ pub fn run(
     match command {
         Command::Check(args) => return system.block_on(check::check(settings, url, &args)),
         Command::Chat(args) => {
-            system.block_on(chat::chat(&server::ServerClient::new(url, settings)?, &args))
+            system.block_on(chat::chat(&server_client::ServerClient::new(url, settings)?, &args))
         }
         Command::Models(ModelsCommand::List) => {
-            system.block_on(models::list(&server::ServerClient::new(url, settings)?))
+            system.block_on(models::list(&server_client::ServerClient::new(url, settings)?))
         }
         Command::Models(ModelsCommand::Fetch { model, from }) => {
             system.block_on(model_download::fetch(&settings.pipelines_dir, model, from.as_deref()))
@@ -50,16 +50,16 @@ pub fn run(
         Command::Valves { example: false } => match url {
             None => system.block_on(valves::print_valves(settings)),
             Some(_) => {
-                let server = server::ServerClient::new(url, settings)?;
+                let server = server_client::ServerClient::new(url, settings)?;
                 system.block_on(valves::print_server_valves(&server))
             }
         },
         Command::Health => {
             return system
-                .block_on(health::check_health(&server::ServerClient::new(url, settings)?));
+                .block_on(health::check_health(&server_client::ServerClient::new(url, settings)?));
         }
         Command::Rag(RagCommand::Ingest(args)) => {
-            let server = server::ServerClient::new(url, settings)?;
+            let server = server_client::ServerClient::new(url, settings)?;
             return system.block_on(ingest::ingest(&server, &args));
         }
         Command::Import(args) => import::import(&args.source, args.write.as_deref()),

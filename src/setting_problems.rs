@@ -4,10 +4,10 @@
 use crate::{
     nearest_word::suggest,
     regular_file,
+    settings::Settings,
     slot::{ConfigSources, Registration},
     valves::ValvesSpec,
 };
-use clap::CommandFactory;
 use std::fmt;
 use toml::de::{DeTable, DeValue};
 
@@ -28,6 +28,8 @@ impl fmt::Display for SettingProblem {
 
 /// The beginnings of the environment variables that the host reads.
 const OWN_PREFIXES: [&str; 2] = ["PIPEWRIGHT_", "PIPELINES_"];
+/// Variables that commands read.
+const COMMAND_VARIABLES: [&str; 1] = ["PIPEWRIGHT_URL"];
 /// Variables that begin like settings of the host, and are read elsewhere.
 const OTHER_VARIABLES: [&str; 6] = [
     "PIPEWRIGHT_COMMIT",
@@ -101,8 +103,8 @@ fn find_in_variable(name: &str, specs: &[(&str, ValvesSpec)]) -> Option<SettingP
     {
         return None;
     }
-    let command = crate::cli::Cli::command();
-    let known: Vec<_> = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
+    let settings = Settings::variables();
+    let known: Vec<_> = settings.iter().map(String::as_str).chain(COMMAND_VARIABLES).collect();
     if known.contains(&name) {
         return None;
     }

@@ -15,7 +15,7 @@ use crate::{
 };
 use anyhow::ensure;
 use clap::{
-    Args,
+    Args, Command,
     builder::{BoolishValueParser, NonEmptyStringValueParser},
 };
 use host::parse_host;
@@ -243,6 +243,13 @@ impl Settings {
     pub fn valves_cipher(&self) -> anyhow::Result<Option<Cipher>> {
         let secret = self.secret_key.as_deref().filter(|secret| !secret.is_empty());
         Ok(secret.map(Cipher::for_valves).transpose()?)
+    }
+
+    /// Returns the names of the environment variables that set one of these.
+    pub fn variables() -> Vec<String> {
+        let command = Self::augment_args(Command::new("pipewright"));
+        let names = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str());
+        names.map(str::to_owned).collect()
     }
 
     /// Returns the places that the pipes' valves are read from.

@@ -52,19 +52,19 @@ pub struct UsageQueue {
 }
 
 /// The receiving end of the queue, before its task is spawned.
-pub struct UsageWorker {
+pub struct UsageReceiver {
     /// The events that wait to be recorded.
     pub commands: mpsc::Receiver<QueueCommand>,
     /// The number of events that were dropped.
     pub dropped: Arc<AtomicU64>,
 }
 
-/// Returns a queue and its worker, which is not spawned yet.
-pub fn channel() -> (UsageQueue, UsageWorker) {
+/// Returns a queue and its receiver, whose task is not spawned yet.
+pub fn channel() -> (UsageQueue, UsageReceiver) {
     let (commands, receiver) = mpsc::channel(MAX_QUEUED_EVENTS);
     let queue = UsageQueue { commands, dropped: Arc::default() };
-    let worker = UsageWorker { commands: receiver, dropped: Arc::clone(&queue.dropped) };
-    (queue, worker)
+    let receiver = UsageReceiver { commands: receiver, dropped: Arc::clone(&queue.dropped) };
+    (queue, receiver)
 }
 
 impl UsageQueue {

@@ -3,7 +3,7 @@
 use crate::{
     metrics::CallOutcome,
     registry::Registry,
-    usage_queue::{MAX_QUEUED_EVENTS, QueueCommand, UsageEvent, UsageWorker},
+    usage_queue::{MAX_QUEUED_EVENTS, QueueCommand, UsageEvent, UsageReceiver},
 };
 use pipe_sdk::{ChatRef, Host, ModelKind, Side, Task, UsageReport};
 use std::{
@@ -13,7 +13,7 @@ use std::{
 use store::{Store, Tokens, UsageKind, UsageRow, UsageStatus};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-impl UsageWorker {
+impl UsageReceiver {
     /// Spawns the task that records events until it is dropped. The store gets a row at once, even
     /// if filters take long.
     pub fn spawn(self, store: Arc<Store>, registry: Arc<Registry>) -> Task {

@@ -1,6 +1,6 @@
 //! `pipewright chat`: a chat in the terminal with a model of a running server.
 
-use super::{models, server::ServerClient};
+use super::{models, server_client::ServerClient};
 use anyhow::{Context, bail};
 use futures_util::StreamExt;
 use pipewright::cli::ChatArgs;

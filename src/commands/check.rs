@@ -2,7 +2,7 @@
 
 use super::{
     print,
-    server::{ServerClient, build_client, error_message},
+    server_client::{ServerClient, build_client, error_message},
 };
 use actix_web::rt;
 use bedrock_models::{BedrockValves, Diagnosis, diagnose};

@@ -1,6 +1,6 @@
 //! `pipewright health`: a container's health check without a second program.
 
-use super::server::ServerClient;
+use super::server_client::ServerClient;
 use reqwest::Method;
 use std::{
     io::{self, Write},

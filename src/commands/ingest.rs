@@ -1,7 +1,7 @@
 //! `pipewright rag ingest`: the files of a folder go to a running host, one after the other, with a
 //! bar that shows how far it is.
 
-use super::{progress_bar::ProgressBar, server::ServerClient};
+use super::{progress_bar::ProgressBar, server_client::ServerClient};
 use actix_web::web::Bytes;
 use anyhow::{Context, bail};
 use pipewright::cli::IngestArgs;

@@ -1,6 +1,6 @@
 //! `pipewright models fetch`: downloads a local embedding model and verifies its SHA-256.
 
-use super::{progress_bar::ProgressBar, server::build_client};
+use super::{progress_bar::ProgressBar, server_client::build_client};
 use crate::cli::LocalModelName;
 use anyhow::{Context, ensure};
 use futures_util::StreamExt;

@@ -1,6 +1,6 @@
 //! `pipewright models list`: the models of a running server.
 
-use super::{print, server::ServerClient};
+use super::{print, server_client::ServerClient};
 use reqwest::Method;
 use serde_json::Value;
 use std::fmt::Write;

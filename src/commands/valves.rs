@@ -1,6 +1,6 @@
 //! `pipewright valves`: the valves of the configured pipes, or of a running server.
 
-use super::{print, server::ServerClient};
+use super::{print, server_client::ServerClient};
 use pipewright::{
     pipes::PIPES,
     settings::Settings,

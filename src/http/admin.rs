@@ -1,13 +1,13 @@
 //! The data of the admin page: the host, its pipes with their valves, upstreams, and failed
 //! requests.
 
-use super::{Error, State, unix_seconds};
+use super::{clock::unix_seconds, error::HttpError, state::HostState};
 use actix_web::{HttpResponse, http::StatusCode, web};
 use pipe_sdk::{Serves, UpstreamState};
 use serde_json::{Value, json};
 
 /// `GET /admin`: the host and its pipes, without their valves.
-pub async fn overview(state: web::Data<State>) -> HttpResponse {
+pub async fn overview(state: web::Data<HostState>) -> HttpResponse {
     let slots = state.registry.slots();
     let pipe = |slot: &std::sync::Arc<dyn crate::slot::Slot>| {
         let upstreams: Vec<_> = slot.upstream_states().iter().map(upstream).collect();
@@ -35,8 +35,11 @@ pub async fn overview(state: web::Data<State>) -> HttpResponse {
 
 /// `GET /admin/pipes/{id}`: one pipe with every valve, its value, and where the value came from.
 /// Secrets have no value.
-pub async fn pipe(state: web::Data<State>, id: web::Path<String>) -> Result<HttpResponse, Error> {
-    let unknown = || Error::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"));
+pub async fn pipe(
+    state: web::Data<HostState>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, HttpError> {
+    let unknown = || HttpError::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"));
     let slot = state.registry.slot(&id).ok_or_else(unknown)?;
     Ok(HttpResponse::Ok().json(json!({
         "id": slot.id(),

@@ -1,9 +1,9 @@
 //! The common parts of every answer, streamed or plain.
 
 use super::{
-    Error,
     client_tools::{ClientTools, ToolKind, parse_input},
-    unix_seconds,
+    clock::unix_seconds,
+    error::HttpError,
 };
 use crate::model_call::TokenCount;
 use actix_web::{HttpResponse, HttpResponseBuilder};
@@ -277,7 +277,7 @@ pub fn shutting_down_error() -> PipeError {
 }
 
 /// Returns the error of answers that are aborted at the end of the shutdown.
-pub fn stopped_error() -> Error {
+pub fn stopped_error() -> HttpError {
     let message = "the host was stopped while it answered: what is there is not all of it".into();
     PipeError::Unavailable { message, retry_after: None }.into()
 }

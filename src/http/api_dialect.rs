@@ -1,10 +1,10 @@
 //! The common path of chats of all APIs. Each API writes the response in its own format.
 
 use super::{
-    Error,
     answer::{self, ResponseHead},
     choices::{Choices, sum},
-    json,
+    error::HttpError,
+    json_response,
     request_context::RequestContext,
     sse_body::{self, FrameWriter},
     tool_choice,
@@ -52,78 +52,76 @@ pub trait ApiDialect {
     ) -> Result<Self::Whole, PipeError>;
 }
 
-impl RequestContext {
-    /// Answers this chat, streamed or not as its body says.
-    pub async fn answer<F: ApiDialect>(
-        self,
-        body: Body,
-        dialect: F,
-    ) -> Result<HttpResponse, Error> {
-        self.answer_all(vec![body], dialect).await
-    }
+/// Answers this chat, streamed or not as its body says.
+pub async fn answer_chat<F: ApiDialect>(
+    context: RequestContext,
+    body: Body,
+    dialect: F,
+) -> Result<HttpResponse, HttpError> {
+    answer_chats(context, vec![body], dialect).await
+}
 
-    /// Answers these chats of one request and one model concurrently.
-    pub async fn answer_all<F: ApiDialect>(
-        self,
-        mut bodies: Vec<Body>,
-        dialect: F,
-    ) -> Result<HttpResponse, Error> {
-        let mut calls = Vec::with_capacity(bodies.len());
-        let mut requested_model = None;
-        for body in &mut bodies {
-            tool_choice::check_tool_choice(body)?;
-            let model = body.model.clone();
-            self.state.registry.take_over(body);
-            requested_model = requested_model.or((body.model != model).then_some(model));
-            let demand = Demand::chat(body);
-            calls.push(self.admit_chat(body, demand).await?);
-        }
-        let Self { state, record, .. } = &self;
-        let (Some(first), Some(first_call)) = (bodies.first(), calls.first()) else {
-            return Err(PipeError::bad_request("the request holds no chat").into());
-        };
-        let model = requested_model.as_ref().unwrap_or(&first.model);
-        let (mut head, streamed) = (ResponseHead::new(F::ID, model), first.stream);
-        head.id = dialect.response_id().unwrap_or(head.id);
-        head.notes = dialect.notes();
-        head.prompt_tokens = first_call.demand().prompt_tokens;
-        let answer = async {
-            let begin = async |(model_call, body): (ModelCall<'_>, Body)| {
-                let call = model_call.start_call(body)?;
-                let chunks = model_call.answer(call).await?;
-                let chunks = if dialect.has_choices() { chunks } else { join_choices(chunks) };
-                wait_for_first_chunk(chunks).await
-            };
-            let started = try_join_all(calls.into_iter().zip(bodies).map(begin)).await?;
-            let mut answers = Vec::with_capacity(started.len());
-            for StartedAnswer { answerer, side, chunks } in started {
-                head.answerer = head.answerer.or(answerer);
-                head.side = head.side.or(side);
-                answers.push(chunks);
-            }
-            record.outcome().first_chunk = Some(record.elapsed());
-            if streamed {
-                let (writer, chunks) = (dialect.writer(&head), Choices::new(answers));
-                return Ok(sse_body::stream_response(
-                    &head,
-                    writer,
-                    chunks,
-                    &state.drain,
-                    record.clone(),
-                ));
-            }
-            let mut answers = try_join_all(answers.into_iter().map(ChunkStream::fold)).await?;
-            let usage = answers.iter().fold(None, |usage, answer| sum(usage, answer.usage));
-            if let Some(first) = answers.first_mut() {
-                first.usage = usage;
-            }
-            record.outcome().usage = usage;
-            let bytes = answers.iter().map(text_bytes).sum();
-            let object = dialect.response_object(&head, answers)?;
-            json::respond(head.response(), self.share(), bytes, object).await
-        };
-        self.or_shutdown(answer).await
+/// Answers these chats of one request and one model concurrently.
+pub async fn answer_chats<F: ApiDialect>(
+    context: RequestContext,
+    mut bodies: Vec<Body>,
+    dialect: F,
+) -> Result<HttpResponse, HttpError> {
+    let mut calls = Vec::with_capacity(bodies.len());
+    let mut requested_model = None;
+    for body in &mut bodies {
+        tool_choice::check_tool_choice(body)?;
+        let model = body.model.clone();
+        context.state.registry.take_over(body);
+        requested_model = requested_model.or((body.model != model).then_some(model));
+        let demand = Demand::chat(body);
+        calls.push(context.admit_chat(body, demand).await?);
     }
+    let RequestContext { state, request_log, .. } = &context;
+    let (Some(first), Some(first_call)) = (bodies.first(), calls.first()) else {
+        return Err(PipeError::bad_request("the request holds no chat").into());
+    };
+    let model = requested_model.as_ref().unwrap_or(&first.model);
+    let (mut head, streamed) = (ResponseHead::new(F::ID, model), first.stream);
+    head.id = dialect.response_id().unwrap_or(head.id);
+    head.notes = dialect.notes();
+    head.prompt_tokens = first_call.demand().prompt_tokens;
+    let answer = async {
+        let begin = async |(model_call, body): (ModelCall<'_>, Body)| {
+            let call = model_call.start_call(body)?;
+            let chunks = model_call.answer(call).await?;
+            let chunks = if dialect.has_choices() { chunks } else { join_choices(chunks) };
+            wait_for_first_chunk(chunks).await
+        };
+        let started = try_join_all(calls.into_iter().zip(bodies).map(begin)).await?;
+        let mut answers = Vec::with_capacity(started.len());
+        for StartedAnswer { answerer, side, chunks } in started {
+            head.answerer = head.answerer.or(answerer);
+            head.side = head.side.or(side);
+            answers.push(chunks);
+        }
+        request_log.outcome().first_chunk = Some(request_log.elapsed());
+        if streamed {
+            let (writer, chunks) = (dialect.writer(&head), Choices::new(answers));
+            return Ok(sse_body::stream_response(
+                &head,
+                writer,
+                chunks,
+                &state.drain,
+                request_log.clone(),
+            ));
+        }
+        let mut answers = try_join_all(answers.into_iter().map(ChunkStream::fold)).await?;
+        let usage = answers.iter().fold(None, |usage, answer| sum(usage, answer.usage));
+        if let Some(first) = answers.first_mut() {
+            first.usage = usage;
+        }
+        request_log.outcome().usage = usage;
+        let bytes = answers.iter().map(text_bytes).sum();
+        let object = dialect.response_object(&head, answers)?;
+        json_response::respond(head.response(), context.share(), bytes, object).await
+    };
+    context.or_shutdown(answer).await
 }
 
 /// Returns the number of bytes of an answer's texts.

@@ -1,26 +1,21 @@
-//! Authentication: the key is checked before a byte of the body is read.
+//! API keys, and the rules for whoever sends one.
 //!
 //! The host's own key gives access to everything, and its holder is trusted to name the user. Named
 //! keys give access to the models only, and the user of a request is the key's name.
 
 use super::{
-    Access, Error, State,
     bad_keys::BadKeys,
     caller::{HostNames, TrustedProxies},
+    error::HttpError,
     key_name::KeyName,
-    request_log::RequestLog,
-    unprefixed,
+    route::Access,
 };
 use actix_web::{
-    HttpMessage, ResponseError,
-    body::MessageBody,
-    dev::{ServiceRequest, ServiceResponse},
+    dev::ServiceRequest,
     http::{
-        Method, StatusCode,
+        StatusCode,
         header::{self, HeaderMap},
     },
-    middleware::Next,
-    web,
 };
 use anyhow::{bail, ensure};
 use sha2::{Digest, Sha256};
@@ -52,8 +47,16 @@ pub struct Callers {
     bad_keys: BadKeys,
 }
 
+/// The refusal of a request with a bad key.
+pub struct RefusedKey {
+    /// The error for the client.
+    pub error: HttpError,
+    /// `true` if a line is logged of the request; of a flood of bad keys, none is.
+    pub is_logged: bool,
+}
+
 /// The sender of a request.
-struct Caller {
+pub struct Caller {
     /// The address; `None` for the clients of a Lambda function, whose peer is the runtime.
     address: Option<IpAddr>,
     /// True if the request's `Host` is a name of this host.
@@ -88,7 +91,7 @@ impl Callers {
     }
 
     /// Returns the caller of a request: its address and its host.
-    fn identify(&self, request: &ServiceRequest) -> Caller {
+    pub fn identify(&self, request: &ServiceRequest) -> Caller {
         let headers = request.headers();
         let peer = request.peer_addr().map(|peer| peer.ip());
         Caller {
@@ -100,20 +103,21 @@ impl Callers {
 
     /// Records a bad key, and returns the error: 401, or 429 after too many of them. A good key is
     /// never refused, as others may share the address.
-    fn refuse(&self, error: Error, caller: &Caller, record: &RequestLog) -> Error {
+    pub fn refuse(&self, error: HttpError, caller: &Caller) -> RefusedKey {
         let from = caller.address.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
         let verdict = self.bad_keys.record(from, Instant::now());
-        record.outcome().is_logged = verdict.is_logged;
+        let is_logged = verdict.is_logged;
         if verdict.is_first {
             tracing::warn!(
                 client.address = %from,
                 "Too many bad keys come from {from}: for a minute they get 429, and are not logged one by one."
             );
         }
-        let Some(wait) = verdict.retry_after else { return error };
+        let Some(wait) = verdict.retry_after else { return RefusedKey { error, is_logged } };
         let message = "Too many requests with a missing or wrong API key came from this address: correct the key";
-        let error = Error::new(StatusCode::TOO_MANY_REQUESTS, message).code("rate_limit_exceeded");
-        error.retry_after(Some(wait))
+        let error =
+            HttpError::new(StatusCode::TOO_MANY_REQUESTS, message).code("rate_limit_exceeded");
+        RefusedKey { error: error.retry_after(Some(wait)), is_logged }
     }
 }
 
@@ -168,15 +172,16 @@ impl Keys {
     }
 
     /// Checks the key of a request, and returns its name.
-    fn check(
+    pub fn check(
         &self,
         headers: &HeaderMap,
         caller: &Caller,
         access: Access,
-    ) -> Result<Option<KeyName>, Error> {
+    ) -> Result<Option<KeyName>, HttpError> {
         let mut keys = sent_keys(headers).peekable();
-        let refused =
-            |message: &str| Error::new(StatusCode::UNAUTHORIZED, message).code("invalid_api_key");
+        let refused = |message: &str| {
+            HttpError::new(StatusCode::UNAUTHORIZED, message).code("invalid_api_key")
+        };
         if keys.peek().is_none() {
             return Err(refused(
                 "Not authenticated: send the API key as a bearer, or as `x-api-key`",
@@ -184,7 +189,7 @@ impl Keys {
         }
         match keys.find_map(|key| self.opened_by(key)) {
             None => Err(refused("Invalid API key")),
-            Some(Some(_)) if access == Access::Admin => Err(Error::new(
+            Some(Some(_)) if access == Access::Admin => Err(HttpError::new(
                 StatusCode::FORBIDDEN,
                 "This key opens the models only: use the host's own key",
             )),
@@ -224,48 +229,6 @@ fn digest(key: &str) -> [u8; 32] {
     Sha256::digest(key).into()
 }
 
-/// Lets a request pass that needs no key or has it. What is not in the table of routes needs the
-/// host's own.
-pub async fn authorize(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let record = request.extensions().get::<Arc<RequestLog>>().cloned();
-    let (Some(state), Some(record)) = (request.app_data::<web::Data<State>>(), record) else {
-        return Err(Error::panicked().into());
-    };
-    if is_handshake_with_body(&request) {
-        let message = "A WebSocket handshake has no body, and this host speaks no WebSocket: leave the header `Upgrade` out";
-        return Err(Error::new(StatusCode::BAD_REQUEST, message).into());
-    }
-    let access = record.access();
-    let is_open =
-        access == Access::Open || (state.open_metrics && unprefixed(request.path()) == "/metrics");
-    if !is_open {
-        let caller = state.callers.identify(&request);
-        let checked = state.keys.check(request.headers(), &caller, access);
-        let name = checked.map_err(|error| match error.status_code() {
-            StatusCode::UNAUTHORIZED => state.callers.refuse(error, &caller, &record),
-            _ => error,
-        })?;
-        if let Some(name) = name {
-            request.extensions_mut().insert(name);
-        }
-    }
-    next.call(request).await
-}
-
-/// Returns whether a request asks for a WebSocket and has a body, whose length the server would not
-/// heed.
-fn is_handshake_with_body(request: &ServiceRequest) -> bool {
-    let headers = request.headers();
-    let mut protocols = headers
-        .get_all(header::UPGRADE)
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii));
-    protocols.any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
-        && (request.method() != Method::GET || headers.contains_key(header::CONTENT_LENGTH))
-}
-
 /// Returns the keys of a request: OpenAI's clients send a bearer token, Anthropic's a header of
 /// their own, and some send both.
 fn sent_keys(headers: &HeaderMap) -> impl Iterator<Item = &str> {
@@ -293,7 +256,7 @@ fn is_private(peer: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::test::TestRequest;
+    use actix_web::{ResponseError, test::TestRequest};
 
     fn caller(peer: &str) -> Caller {
         Caller { address: peer.parse().ok(), knows_name: true, opens_by_default: true }

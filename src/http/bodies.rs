@@ -1,7 +1,7 @@
 //! Reads bodies of requests: within a budget of memory over all requests, and in time.
 
 use super::{
-    Error,
+    error::HttpError,
     memory_budget::{MemoryBudget, Share},
     sender::Sender,
 };
@@ -55,7 +55,7 @@ pub async fn read_body<E>(
     mut payload: impl Stream<Item = Result<Bytes, E>> + Unpin,
     declared: Option<u64>,
     limit: BodyLimit,
-) -> Result<Received, Error> {
+) -> Result<Received, HttpError> {
     let most = limit.bytes.min(budget.largest_share());
     let declared = declared.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
     if declared.is_some_and(|length| length > most) {
@@ -65,7 +65,7 @@ pub async fn read_body<E>(
     let received =
         receive_within_limits(share, &mut payload, declared, BodyLimit { bytes: most, ..limit })
             .await;
-    let is_slow = |error: &Error| error.status_code() == StatusCode::REQUEST_TIMEOUT;
+    let is_slow = |error: &HttpError| error.status_code() == StatusCode::REQUEST_TIMEOUT;
     if received.as_ref().is_err_and(|error| !is_slow(error)) {
         discard(payload, limit.bytes).await;
     }
@@ -77,14 +77,15 @@ async fn receive_within_limits<E>(
     payload: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
     declared: Option<usize>,
     limit: BodyLimit,
-) -> Result<Received, Error> {
+) -> Result<Received, HttpError> {
     let most = limit.bytes;
     share.check_room(declared.unwrap_or_default())?;
     let mut structure = limit.pieces.map(JsonLimits::up_to);
     let mut deadline = BodyDeadline::start(declared.unwrap_or(most));
     let mut bytes = Vec::new();
     while let Some(chunk) = deadline.wait_for(payload.next()).await? {
-        let chunk = chunk.map_err(|_| Error::new(StatusCode::BAD_REQUEST, "the body broke off"))?;
+        let chunk =
+            chunk.map_err(|_| HttpError::new(StatusCode::BAD_REQUEST, "the body broke off"))?;
         if bytes.len() + chunk.len() > most {
             return Err(too_large_error(most));
         }
@@ -100,12 +101,12 @@ async fn receive_within_limits<E>(
     Ok(Received { bytes, share })
 }
 
-fn structure_error(error: JsonLimitsError) -> Error {
+fn structure_error(error: JsonLimitsError) -> HttpError {
     let status = match error {
         JsonLimitsError::TooDeep => StatusCode::BAD_REQUEST,
         JsonLimitsError::TooManyPieces(_) => StatusCode::PAYLOAD_TOO_LARGE,
     };
-    Error::new(status, format!("the body is {error}"))
+    HttpError::new(status, format!("the body is {error}"))
 }
 
 /// Reads and discards the rest of a body that was refused, for a while: a client that is not read
@@ -148,14 +149,17 @@ impl BodyDeadline {
         self.came += bytes;
     }
 
-    async fn wait_for<T>(&mut self, chunk: impl Future<Output = T>) -> Result<T, Error> {
+    async fn wait_for<T>(&mut self, chunk: impl Future<Output = T>) -> Result<T, HttpError> {
         let mut chunk = std::pin::pin!(chunk);
         loop {
             if let Ok(chunk) = timeout_at(self.end.min(self.window), &mut chunk).await {
                 return Ok(chunk);
             }
             if self.came < MIN_WINDOW_BYTES || Instant::now() >= self.end {
-                return Err(Error::new(StatusCode::REQUEST_TIMEOUT, "the body came too slowly"));
+                return Err(HttpError::new(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "the body came too slowly",
+                ));
             }
             self.window += WINDOW;
             self.came = 0;
@@ -163,9 +167,9 @@ impl BodyDeadline {
     }
 }
 
-fn too_large_error(limit: usize) -> Error {
+fn too_large_error(limit: usize) -> HttpError {
     let message = format!("the body may have {} KiB at most", limit >> 10);
-    Error::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, message)
 }
 
 #[cfg(test)]
@@ -186,7 +190,7 @@ mod tests {
         stream::iter(chunks)
     }
 
-    fn status<T>(read: Result<T, Error>) -> u16 {
+    fn status<T>(read: Result<T, HttpError>) -> u16 {
         read.err().unwrap().status_code().as_u16()
     }
 
@@ -199,7 +203,7 @@ mod tests {
         budget: &MemoryBudget,
         body: impl Stream<Item = Result<Bytes, Infallible>> + Unpin,
         declared: Option<u64>,
-    ) -> Result<Received, Error> {
+    ) -> Result<Received, HttpError> {
         read_body(budget, sender("alice"), body, declared, limit(64 * MIB)).await
     }
 

@@ -3,10 +3,10 @@
 mod normalise;
 
 use super::{
-    Error,
     answer::{self, Completion, ResponseHead},
-    api_dialect::ApiDialect,
+    api_dialect::{ApiDialect, answer_chat, answer_chats},
     client_tools::ClientTools,
+    error::HttpError,
     json::{self, Json, JsonBody},
     open_webui,
     openai_writer::OpenAiSseWriter,
@@ -26,7 +26,7 @@ impl JsonBody for Body {
     // A chat contains its images, as base64.
     const LIMIT: usize = 64 << 20;
     const SHAPE: &'static Shape = &CHAT;
-    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+    const INVALID_STATUS: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 /// A request for a chat completion.
@@ -49,9 +49,9 @@ impl From<Body> for ChatRequest {
 impl JsonBody for ChatRequest {
     const LIMIT: usize = Body::LIMIT;
     const SHAPE: &'static Shape = Body::SHAPE;
-    const MISFIT: StatusCode = Body::MISFIT;
+    const INVALID_STATUS: StatusCode = Body::INVALID_STATUS;
 
-    fn parse(json: &mut [u8]) -> Result<Self, Error> {
+    fn parse(json: &mut [u8]) -> Result<Self, HttpError> {
         match json::parse::<Body>(json) {
             Ok(body) if !body.messages.is_empty() => Ok(body.into()),
             read if !has_input_alone(json) => read.map(Self::from),
@@ -104,7 +104,7 @@ impl ApiDialect for ChatDialect {
         let writer = |choice: usize| {
             let writer =
                 OpenAiSseWriter::new(head, self.with_usage).for_open_webui(self.for_open_webui);
-            writer.of_choice(choice).knowing(Arc::clone(&self.tools))
+            writer.with_choice(choice).with_tools(Arc::clone(&self.tools))
         };
         ChoicesWriter { writers: (0..self.n).map(writer).collect() }
     }
@@ -128,7 +128,7 @@ impl ApiDialect for ChatDialect {
 pub async fn complete(
     context: RequestContext,
     body: Json<ChatRequest>,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     match body.0 {
         ChatRequest::Chat(body) => complete_chat(context, *body).await,
         ChatRequest::Response(request) => complete_response(context, *request).await,
@@ -139,16 +139,16 @@ pub async fn complete(
 async fn complete_response(
     context: RequestContext,
     request: responses::Request,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let with_usage = request.includes_usage();
     let converted = context.compute(|| request.into_chat()).await?;
     let responses::ConvertedRequest { chat, options, field_paths } = converted;
     let dialect = ChatDialect { with_usage, for_open_webui: false, n: 1, tools: options.tools };
-    let answer = context.answer(chat, dialect).await;
-    answer.map_err(|error| error.renamed(|field| field_paths.original_field(field)))
+    let answer = answer_chat(context, chat, dialect).await;
+    answer.map_err(|error| error.with_client_field(|field| field_paths.original_field(field)))
 }
 
-async fn complete_chat(context: RequestContext, mut body: Body) -> Result<HttpResponse, Error> {
+async fn complete_chat(context: RequestContext, mut body: Body) -> Result<HttpResponse, HttpError> {
     check_body(&body)?;
     let n = parse_n(body.rest.shift_remove("n").as_ref())?;
     let normalised = normalise(&mut body);
@@ -156,8 +156,8 @@ async fn complete_chat(context: RequestContext, mut body: Body) -> Result<HttpRe
     let for_open_webui = open_webui::is_open_webui(context.headers());
     let tools = Arc::new(normalised.tools.clone());
     let dialect = ChatDialect { with_usage, for_open_webui, n, tools };
-    let answer = context.answer_all(vec![body; n], dialect).await;
-    answer.map_err(|error| error.renamed(|field| normalised.original_field(field)))
+    let answer = answer_chats(context, vec![body; n], dialect).await;
+    answer.map_err(|error| error.with_client_field(|field| normalised.original_field(field)))
 }
 
 /// Returns the number that a field holds, or spells.
@@ -167,7 +167,7 @@ pub fn parse_number(value: Option<&Value>) -> Option<f64> {
 }
 
 /// Returns the number of answers that the request asks for.
-pub fn parse_n(n: Option<&Value>) -> Result<usize, Error> {
+pub fn parse_n(n: Option<&Value>) -> Result<usize, HttpError> {
     let Some(n) = n.filter(|n| !n.is_null() && **n != "") else { return Ok(1) };
     let wanted = parse_number(Some(n)).unwrap_or_default();
     (1..=MAX_CHOICES).find(|most| *most as f64 == wanted).ok_or_else(|| {
@@ -211,14 +211,14 @@ impl FrameWriter for ChoicesWriter {
         self.writers[0].done();
     }
 
-    fn error(&mut self, error: &Error) {
+    fn error(&mut self, error: &HttpError) {
         self.writers[0].error(error);
     }
 }
 
-fn check_body(body: &Body) -> Result<(), Error> {
+fn check_body(body: &Body) -> Result<(), HttpError> {
     let missing = |field: &str, what: &str| {
-        Error::from(PipeError::bad_field(field, format!("{field}: {what}")))
+        HttpError::from(PipeError::bad_field(field, format!("{field}: {what}")))
     };
     match body {
         Body { model, .. } if model.is_empty() => {

@@ -1,9 +1,9 @@
 //! OpenAI's older completions: a prompt, and the text that comes after it, by any model that chats.
 
 use super::{
-    Error,
     answer::{ResponseHead, ended_early, usage_object},
-    api_dialect::ApiDialect,
+    api_dialect::{ApiDialect, answer_chats},
+    error::HttpError,
     field_error::field_error,
     json::{Json, JsonBody},
     request_context::RequestContext,
@@ -38,7 +38,7 @@ pub struct Request {
 impl JsonBody for Request {
     const LIMIT: usize = 64 << 20;
     const SHAPE: &'static Shape = &COMPLETION;
-    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+    const INVALID_STATUS: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 /// The dialect of OpenAI's completions.
@@ -49,7 +49,10 @@ struct CompletionDialect {
 }
 
 /// `POST /completions`.
-pub async fn complete(context: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
+pub async fn complete(
+    context: RequestContext,
+    body: Json<Request>,
+) -> Result<HttpResponse, HttpError> {
     let Json(Request { prompt, suffix, echo, n, best_of, chat }) = body;
     let n = super::chat::parse_n(n.as_ref())?;
     if super::chat::parse_number(best_of.as_ref()).is_some_and(|best| best != 1.0) {
@@ -62,7 +65,7 @@ pub async fn complete(context: RequestContext, body: Json<Request>) -> Result<Ht
         return Err(field_error("prompt", &rule).into());
     }
     let chat: Body = serde_json::from_value(chat.into()).map_err(|error| {
-        Error::from(PipeError::bad_request(format!("the body cannot be read: {error}")))
+        HttpError::from(PipeError::bad_request(format!("the body cannot be read: {error}")))
     })?;
     if chat.model.is_empty() {
         return Err(field_error("model", "name a model, as `GET /models` lists them").into());
@@ -77,9 +80,9 @@ pub async fn complete(context: RequestContext, body: Json<Request>) -> Result<Ht
         }
     }
     let with_usage = chat.stream_options.unwrap_or_default().include_usage;
-    let answer = context.answer_all(bodies, CompletionDialect { echoes, with_usage }).await;
+    let answer = answer_chats(context, bodies, CompletionDialect { echoes, with_usage }).await;
     answer.map_err(|error| {
-        error.renamed(|field| field.starts_with("messages[").then(|| "prompt".to_owned()))
+        error.with_client_field(|field| field.starts_with("messages[").then(|| "prompt".to_owned()))
     })
 }
 
@@ -224,7 +227,7 @@ impl FrameWriter for TextWriter {
         self.buffer.extend_from_slice(b"data: [DONE]\n\n");
     }
 
-    fn error(&mut self, error: &Error) {
+    fn error(&mut self, error: &HttpError) {
         self.write_event(&json!({"error": error.object()}));
         self.done();
     }

@@ -1,6 +1,6 @@
 //! The conversations that pipes keep, for the users that they belong to: listed, shown, deleted.
 
-use super::{Error, request_context::RequestContext};
+use super::{error::HttpError, request_context::RequestContext};
 use crate::store_conversations::{parse, unavailable_error};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 use pipe_sdk::{Message, PipeError};
@@ -28,7 +28,10 @@ enum Scope {
 }
 
 /// `GET /conversations?user=…&after=…&after_user=…&limit=…`.
-pub async fn list(context: RequestContext, request: HttpRequest) -> Result<HttpResponse, Error> {
+pub async fn list(
+    context: RequestContext,
+    request: HttpRequest,
+) -> Result<HttpResponse, HttpError> {
     let parameters = Parameters::parse(request.query_string())?;
     let owner = match scope(&context, &parameters)? {
         Scope::User(owner) => Some(owner),
@@ -57,7 +60,7 @@ pub async fn show(
     context: RequestContext,
     id: Path<String>,
     request: HttpRequest,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let parameters = Parameters::parse(request.query_string())?;
     let name = ConversationName { owner: owner(&context, &parameters)?, id: id.into_inner() };
     let loaded = context.state.store.conversations().load(name.clone()).await;
@@ -77,7 +80,7 @@ pub async fn delete(
     context: RequestContext,
     id: Path<String>,
     request: HttpRequest,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let parameters = Parameters::parse(request.query_string())?;
     let (owner, id) = (owner(&context, &parameters)?, id.into_inner());
     match delete_all(&context, Some(owner), Some(id.clone())).await? {
@@ -91,7 +94,7 @@ pub async fn delete(
 pub async fn delete_of_user(
     context: RequestContext,
     request: HttpRequest,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let parameters = Parameters::parse(request.query_string())?;
     let is_everybody = parameters.user.as_deref() == Some("*");
     let owner = match scope(&context, &parameters)? {
@@ -110,7 +113,7 @@ async fn delete_all(
     context: &RequestContext,
     owner: Option<String>,
     id: Option<String>,
-) -> Result<u64, Error> {
+) -> Result<u64, HttpError> {
     let deleted = context.state.store.conversations().delete(owner, id).await;
     let deleted = deleted.map_err(|error| unavailable_error(&error))?;
     tracing::info!(deleted, "Deleted conversations on request.");
@@ -119,7 +122,7 @@ async fn delete_all(
 
 /// Returns the owner of a single conversation. With the host's own key and without a user, it
 /// belongs to the requests that name none.
-fn owner(context: &RequestContext, parameters: &Parameters) -> Result<String, Error> {
+fn owner(context: &RequestContext, parameters: &Parameters) -> Result<String, HttpError> {
     match scope(context, parameters)? {
         Scope::User(owner) => Ok(owner),
         Scope::All => Ok(String::new()),
@@ -128,12 +131,12 @@ fn owner(context: &RequestContext, parameters: &Parameters) -> Result<String, Er
 
 /// Returns the conversations that a request may use. Only the host's own key may name another user
 /// than the request's.
-fn scope(context: &RequestContext, parameters: &Parameters) -> Result<Scope, Error> {
+fn scope(context: &RequestContext, parameters: &Parameters) -> Result<Scope, HttpError> {
     let own = context.user().map(|user| user.id.clone()).filter(|id| !id.is_empty());
     match (own, &parameters.user) {
         (Some(own), Some(user)) if own != *user => {
             let message = "user: only the host's own key may name another user";
-            Err(Error::new(StatusCode::FORBIDDEN, message).param(Some("user".into())))
+            Err(HttpError::new(StatusCode::FORBIDDEN, message).param(Some("user".into())))
         }
         (Some(own), _) => Ok(Scope::User(own)),
         (None, Some(user)) => Ok(Scope::User(user.clone())),
@@ -141,8 +144,8 @@ fn scope(context: &RequestContext, parameters: &Parameters) -> Result<Scope, Err
     }
 }
 
-fn not_found(id: &str) -> Error {
-    Error::new(StatusCode::NOT_FOUND, format!("there is no conversation `{id}`"))
+fn not_found(id: &str) -> HttpError {
+    HttpError::new(StatusCode::NOT_FOUND, format!("there is no conversation `{id}`"))
 }
 
 /// Returns a conversation without its content, in the shape of OpenAI's conversations

@@ -3,7 +3,10 @@
 //!
 //! Access is allowed without credentials: a page must hold the key, as any client.
 
-use super::{Access, Route, State, routes_at};
+use super::{
+    route::{Access, Route, routes_at},
+    state::HostState,
+};
 use actix_web::{
     HttpResponse,
     body::{BoxBody, MessageBody},
@@ -15,17 +18,6 @@ use actix_web::{
     middleware::Next,
     web,
 };
-use std::{collections::BTreeSet, str::FromStr};
-use url::Url;
-
-/// The origins of the web pages that may use models and chats.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AllowedOrigins {
-    /// The pages of all origins.
-    All,
-    /// The pages of these origins. If the set is empty, no page may.
-    Some(BTreeSet<String>),
-}
 
 /// The time for which a browser may cache the response to a preflight request, in seconds.
 const MAX_AGE_SECONDS: &str = "600";
@@ -34,63 +26,13 @@ const MAX_AGE_SECONDS: &str = "600";
 const EXPOSED_HEADERS: &str =
     "request-id, retry-after, x-pipewright-model, x-pipewright-side, x-request-id";
 
-impl FromStr for AllowedOrigins {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let origins: Vec<_> =
-            text.split(',').map(str::trim).filter(|origin| !origin.is_empty()).collect();
-        if origins == ["*"] {
-            return Ok(Self::All);
-        }
-        origins.into_iter().map(parse_origin).collect::<Result<_, _>>().map(Self::Some)
-    }
-}
-
-/// Returns the origin as browsers write it.
-fn parse_origin(text: &str) -> Result<String, String> {
-    let error = || {
-        format!(
-            "`{text}` must be `*` alone or an origin, as in https://chat.example.com or http://localhost:8080"
-        )
-    };
-    let url = Url::parse(text).map_err(|_| error())?;
-    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-    let is_nobody = url.username().is_empty() && url.password().is_none();
-    let origin = url.origin();
-    if origin.is_tuple() && is_bare && is_nobody {
-        Ok(origin.ascii_serialization())
-    } else {
-        Err(error())
-    }
-}
-
-impl AllowedOrigins {
-    /// Returns whether no page has access.
-    fn allows_none(&self) -> bool {
-        matches!(self, Self::Some(origins) if origins.is_empty())
-    }
-
-    /// Returns the value of `Access-Control-Allow-Origin` for pages of this origin; `None` if they
-    /// have no access.
-    fn allow_origin(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
-        let origin = origin?;
-        match self {
-            Self::All => Some(HeaderValue::from_static("*")),
-            Self::Some(origins) => {
-                origin.to_str().is_ok_and(|text| origins.contains(text)).then(|| origin.clone())
-            }
-        }
-    }
-}
-
 /// Adds the headers that tell browsers which pages may read a response, and answers preflight
 /// requests.
 pub async fn cross_origin(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let Some(state) = request.app_data::<web::Data<State>>().cloned() else {
+    let Some(state) = request.app_data::<web::Data<HostState>>().cloned() else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
     let shared = if state.origins.allows_none() { Vec::new() } else { cors_routes(request.path()) };
@@ -158,30 +100,6 @@ fn add_cors_headers(headers: &mut HeaderMap, granted: Option<HeaderValue>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn origins_are_read_as_browsers_write_them() {
-        let read = |text: &str| text.parse::<AllowedOrigins>();
-        assert_eq!(read(" * "), Ok(AllowedOrigins::All));
-        assert!(read("").unwrap().allows_none());
-        let some = |origins: &[&str]| {
-            Ok(AllowedOrigins::Some(origins.iter().map(|origin| String::from(*origin)).collect()))
-        };
-        assert_eq!(
-            read("https://Chat.Example.com/, http://localhost:8080"),
-            some(&["https://chat.example.com", "http://localhost:8080"])
-        );
-        for error in [
-            "chat.example.com",
-            "https://a.b/c",
-            "*, https://a.b",
-            "null",
-            "https://u@a.b",
-            "file:///a",
-        ] {
-            assert!(read(error).unwrap_err().contains("must be"), "{error}");
-        }
-    }
 
     #[test]
     fn only_the_routes_of_clients_are_shared() {

@@ -3,8 +3,9 @@
 mod input;
 
 use super::{
-    Error,
-    json::{self, Json, JsonBody},
+    error::HttpError,
+    json::{Json, JsonBody},
+    json_response,
     request_context::RequestContext,
     shape::{
         MAX_INTEGER,
@@ -104,7 +105,7 @@ impl JsonBody for EmbeddingsBody {
         ],
         &[("", "model"), ("", "input")],
     );
-    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+    const INVALID_STATUS: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 /// The approximate size of a number of a vector in JSON, in bytes.
@@ -123,7 +124,7 @@ const INPUT_TYPE_HEADER: &str = "x-pipewright-input-type";
 pub async fn embed(
     context: RequestContext,
     body: Json<EmbeddingsBody>,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let Json(body) = body;
     let EmbeddingsBody { model, input, dimensions, encoding_format, input_type, truncate, user } =
         body;
@@ -140,7 +141,7 @@ pub async fn embed(
     let dimensions = dimensions.unwrap_or(DIMENSIONS).min(MAX_DIMENSIONS);
     share.grow(texts * dimensions as usize * NUMBER_BYTES)?;
     let Embeddings { vectors, prompt_tokens } = context.or_shutdown(model_call.embed(call)).await?;
-    let usage = unary::record_prompt_tokens(&context.record, prompt_tokens);
+    let usage = unary::record_prompt_tokens(&context.request_log, prompt_tokens);
     let format = encoding_format.unwrap_or_default();
     let numbers: usize = vectors.iter().map(Vec::len).sum();
     let item = |(index, vector)| EmbeddingObject {
@@ -150,7 +151,7 @@ pub async fn embed(
     };
     let data = vectors.into_iter().enumerate().map(item).collect();
     let list = EmbeddingList { object: "list", data, model, usage };
-    Ok(json::respond(HttpResponse::Ok(), share, numbers * NUMBER_BYTES, list).await?)
+    Ok(json_response::respond(HttpResponse::Ok(), share, numbers * NUMBER_BYTES, list).await?)
 }
 
 fn input_type_header(headers: &HeaderMap) -> Result<Option<EmbedInput>, PipeError> {

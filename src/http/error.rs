@@ -1,7 +1,7 @@
 //! Turns errors into responses, and is the only module that does.
 //!
 //! One body suits both readers: `detail` for Open WebUI's admin and filter calls, `error` for
-//! OpenAI clients. Anthropic's clients read another one, which `messages::error::error_response`
+//! OpenAI clients. Anthropic's clients read another one, which `anthropic::error::error_response`
 //! writes for the paths that are theirs. The message of a refused filter call stands in the reason
 //! phrase too, because that is all of it that Open WebUI shows (`docs/reference/open-webui.md`,
 //! "Errors of filters and admin calls").
@@ -9,7 +9,7 @@
 mod reason;
 
 use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError,
+    HttpResponse, HttpResponseBuilder, ResponseError,
     http::{StatusCode, header},
 };
 use pipe_sdk::{PipeError, ValveError};
@@ -86,7 +86,7 @@ impl HttpError {
 
     /// Returns the same error with this text after its message.
     #[must_use]
-    pub fn adding(mut self, words: &str) -> Self {
+    pub fn with_suffix(mut self, words: &str) -> Self {
         self.message = format!("{}: {words}", self.message);
         self
     }
@@ -134,7 +134,7 @@ impl HttpError {
 
     /// Returns the same error with the name that the client has for the field at fault.
     #[must_use]
-    pub fn renamed(mut self, name: impl FnOnce(&str) -> Option<String>) -> Self {
+    pub fn with_client_field(mut self, name: impl FnOnce(&str) -> Option<String>) -> Self {
         let Some(known) = self.param.take() else { return self };
         let Some(name) = name(&known) else { return self.param(Some(known)) };
         self.message = self.message.replacen(&known, &name, 1);
@@ -161,13 +161,11 @@ impl HttpError {
         ready(Err(Self::new(StatusCode::NOT_FOUND, "Not Found")))
     }
 
-    /// Answers requests to known paths by other methods.
-    #[expect(clippy::needless_pass_by_value, reason = "a handler is handed what it takes")]
-    pub fn wrong_method(request: HttpRequest) -> Ready<Result<HttpResponse, Self>> {
+    /// Returns the error of a method that is none of those that the path takes, as in `GET, HEAD`.
+    pub fn wrong_method(allowed: &str) -> Self {
         let error = Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
-        let allow = super::methods(request.path()).into();
-        let details = ErrorDetails { allow: Some(allow), valves: Vec::new() };
-        ready(Err(Self { details: Some(Box::new(details)), ..error }))
+        let details = ErrorDetails { allow: Some(allowed.into()), valves: Vec::new() };
+        Self { details: Some(Box::new(details)), ..error }
     }
 
     /// Returns the `error` object of OpenAI's clients.
@@ -204,7 +202,7 @@ impl HttpError {
     pub fn bare(&self) -> HttpResponseBuilder {
         let mut response = HttpResponseBuilder::new(self.status);
         if self.in_reason {
-            response.reason(reason::phrase(&self.message, self.status));
+            response.reason(reason::reason_phrase(&self.message, self.status));
         }
         if let Some(wait) = self.retry_after {
             response.insert_header((header::RETRY_AFTER, wait.as_secs_f64().ceil() as u64));
@@ -237,7 +235,7 @@ impl HttpError {
                 Self::new(StatusCode::NOT_FOUND, message).code("model_not_found")
             }
             PipeError::BadRequest { param, code, .. } => {
-                let message = naming(param.as_deref(), message);
+                let message = prefix_field(param.as_deref(), message);
                 Self { code, ..Self::new(StatusCode::BAD_REQUEST, message).param(param) }
             }
             PipeError::BadValves(faults) => {
@@ -303,7 +301,7 @@ fn capitalize(message: String) -> String {
 
 /// Returns the message with the field that it is about: not every client shows more of an error
 /// than its message.
-fn naming(field: Option<&str>, message: String) -> String {
+fn prefix_field(field: Option<&str>, message: String) -> String {
     match field {
         Some(field) if !message.contains(field) => format!("{field}: {message}"),
         _ => message,

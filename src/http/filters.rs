@@ -2,10 +2,12 @@
 //! model's own pipe.
 
 use super::{
-    Error, State, identity,
-    json::{self, Json, JsonBody, body_size},
-    sender::Sender,
+    error::HttpError,
+    identity,
+    json::{Json, JsonBody, body_size},
+    json_response,
     shape::{OBJECT, Shape},
+    state::HostState,
 };
 use crate::{blocking, slot::Slot};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
@@ -30,46 +32,46 @@ impl JsonBody for FilterRequest {
 
 /// `POST /{id}/filter/inlet`.
 pub async fn inlet(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     id: web::Path<String>,
     request: HttpRequest,
     body: Json<FilterRequest>,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let slot = find_slot(&state, &id)?;
     let call = filter_call(&state, slot.id(), body);
-    let share = state.memory_budget.share(Sender::from_request(&request, &state));
+    let share = state.memory_budget.share(state.identify_sender(&request));
     let is_long = blocking::is_long(body_size(&request));
     let filtered = blocking::run(share.caller(), is_long, Arc::clone(&slot).inlet(call)).await;
-    let mut filtered = filtered.map_err(|error| Error::from(error).in_reason())?;
+    let mut filtered = filtered.map_err(|error| HttpError::from(error).in_reason())?;
     if !matches!(slot.serves(), Some(Serves::Filter { .. })) {
         // The chat call of our own models carries no metadata; another's model must not be sent
         // fields that it may refuse.
         identity::copy_chat_keys(&mut filtered.0);
     }
     // The chat as the filter left it is about as long as the request.
-    Ok(json::respond(HttpResponse::Ok(), share, body_size(&request), filtered).await?)
+    Ok(json_response::respond(HttpResponse::Ok(), share, body_size(&request), filtered).await?)
 }
 
 /// `POST /{id}/filter/outlet`.
 pub async fn outlet(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     id: web::Path<String>,
     request: HttpRequest,
     body: Json<FilterRequest>,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let slot = find_slot(&state, &id)?;
     let call = filter_call(&state, slot.id(), body);
-    let share = state.memory_budget.share(Sender::from_request(&request, &state));
+    let share = state.memory_budget.share(state.identify_sender(&request));
     let is_long = blocking::is_long(body_size(&request));
     let filtered = blocking::run(share.caller(), is_long, slot.outlet(call)).await;
-    let filtered = filtered.map_err(|error| Error::from(error).in_reason())?;
+    let filtered = filtered.map_err(|error| HttpError::from(error).in_reason())?;
     // The chat as the filter left it is about as long as the request.
-    Ok(json::respond(HttpResponse::Ok(), share, body_size(&request), filtered).await?)
+    Ok(json_response::respond(HttpResponse::Ok(), share, body_size(&request), filtered).await?)
 }
 
 /// Returns the call of a filter. Its user and chat are trusted: Open WebUI's server sent them with
 /// the host's own key.
-fn filter_call(state: &State, filter: &str, request: Json<FilterRequest>) -> FilterCall {
+fn filter_call(state: &HostState, filter: &str, request: Json<FilterRequest>) -> FilterCall {
     let Json(FilterRequest { user, body }) = request;
     let user = identity::parse_user_field(user);
     let chat = ChatRef {
@@ -85,7 +87,7 @@ fn filter_call(state: &State, filter: &str, request: Json<FilterRequest>) -> Fil
     FilterCall { body, user, host: Host::new(state.registry.clone(), context, chat) }
 }
 
-fn find_slot(state: &State, id: &str) -> Result<Arc<dyn Slot>, Error> {
-    let unknown = || Error::new(StatusCode::NOT_FOUND, format!("Filter {id} not found"));
+fn find_slot(state: &HostState, id: &str) -> Result<Arc<dyn Slot>, HttpError> {
+    let unknown = || HttpError::new(StatusCode::NOT_FOUND, format!("Filter {id} not found"));
     state.registry.resolve(id).map(|(slot, _)| slot).ok_or_else(unknown)
 }

@@ -1,6 +1,6 @@
 //! Health, for people and orchestrators. It needs no key, and asks no upstream.
 
-use super::State;
+use super::state::HostState;
 use crate::drain::DrainStage;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
@@ -12,7 +12,7 @@ pub async fn live() -> HttpResponse {
 
 /// `GET /health/ready`: whether new work is welcome, and what is in trouble, by name only: pipes,
 /// and the `store`.
-pub async fn ready(state: web::Data<State>) -> HttpResponse {
+pub async fn ready(state: web::Data<HostState>) -> HttpResponse {
     let slots = state.registry.slots();
     let pipes = slots.iter().filter(|slot| {
         slot.health_problem().is_some() || !state.registry.missing_references(slot).is_empty()

@@ -1,15 +1,17 @@
 //! Image generation, in OpenAI's shape.
 
 use super::{
-    Error,
-    json::{self, Json, JsonBody},
+    clock::unix_seconds,
+    error::HttpError,
+    json::{Json, JsonBody},
+    json_response,
     request_context::RequestContext,
     shape::{
         COUNT,
         Shape::{self, Flag, Object, Text, Whole, Word},
         USER,
     },
-    unary, unix_seconds,
+    unary,
 };
 use actix_web::{HttpResponse, http::StatusCode};
 use pipe_sdk::{Demand, Image, ImageCall, ImageFormat, ImageOptions, Images, PipeError, Result};
@@ -75,7 +77,7 @@ impl JsonBody for ImagesBody {
         ],
         &[("", "model"), ("", "prompt")],
     );
-    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+    const INVALID_STATUS: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 /// The approximate size of an image, in bytes.
@@ -88,7 +90,7 @@ const MAX_CHARGED_IMAGES: u32 = 10;
 pub async fn generate(
     context: RequestContext,
     body: Json<ImagesBody>,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let Json(ImagesBody { model, prompt, response_format, user, rest }) = body;
     check(&prompt, &rest)?;
     let options = ImageOptions::from_fields(&rest)?;
@@ -103,7 +105,7 @@ pub async fn generate(
     let bytes = images.iter().map(|image| image.base64.len()).sum();
     let data = images.into_iter().map(|image| delivery.encode(image)).collect();
     let list = ImageList { created: unix_seconds(), data, output_format };
-    Ok(json::respond(HttpResponse::Ok(), share, bytes, list).await?)
+    Ok(json_response::respond(HttpResponse::Ok(), share, bytes, list).await?)
 }
 
 /// Refuses requests without a prompt, and fields that are not supported.

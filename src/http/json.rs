@@ -2,29 +2,24 @@
 //! value.
 
 use super::{
-    Error, State,
     bodies::{BodyLimit, Received, read_body},
-    memory_budget::Share,
-    sender::Sender,
+    error::HttpError,
     shape::{self, SchemaViolation, Shape},
-    unsent_body::{MAX_UNCHARGED, UnsentBody},
+    state::HostState,
 };
 use crate::blocking;
 use actix_web::{
-    FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder,
+    FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
     http::{
         StatusCode,
-        header::{self, ContentType, HeaderMap},
+        header::{self, HeaderMap},
     },
     web,
 };
 use futures_util::future::LocalBoxFuture;
-use pipe_sdk::{PipeError, replace_lone_surrogates};
-use serde::{
-    Serialize,
-    de::{DeserializeOwned, IgnoredAny},
-};
+use pipe_sdk::replace_lone_surrogates;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 /// A body that is read from JSON.
 pub trait JsonBody: DeserializeOwned + Send + 'static {
@@ -35,13 +30,13 @@ pub trait JsonBody: DeserializeOwned + Send + 'static {
     /// The schema.
     const SHAPE: &'static Shape;
     /// The status of a body that is JSON but not this: FastAPI's 422, or OpenAI's 400.
-    const MISFIT: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+    const INVALID_STATUS: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 
     /// Reads a whole body; an error names the field, and never the value.
     ///
     /// # Errors
     /// Returns an error if the body is no JSON of that shape.
-    fn parse(json: &mut [u8]) -> Result<Self, Error> {
+    fn parse(json: &mut [u8]) -> Result<Self, HttpError> {
         parse(json)
     }
 }
@@ -58,17 +53,18 @@ pub fn body_size(request: &HttpRequest) -> usize {
 pub struct Json<T>(pub T);
 
 impl<T: JsonBody> FromRequest for Json<T> {
-    type Error = Error;
-    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+    type Error = HttpError;
+    type Future = LocalBoxFuture<'static, Result<Self, HttpError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             check_headers(&request)?;
-            let state = request.app_data::<web::Data<State>>().ok_or_else(Error::panicked)?;
+            let state =
+                request.app_data::<web::Data<HostState>>().ok_or_else(HttpError::panicked)?;
             let limit = BodyLimit { bytes: T::LIMIT, pieces: Some(T::PIECES) };
             let length = declared_length(request.headers());
-            let sender = Sender::from_request(&request, state);
+            let sender = state.identify_sender(&request);
             let caller = sender.caller;
             let body = read_body(&state.memory_budget, sender, payload, length, limit).await?;
             let Received { mut bytes, share } = body;
@@ -81,43 +77,25 @@ impl<T: JsonBody> FromRequest for Json<T> {
     }
 }
 
-fn check_headers(request: &HttpRequest) -> Result<(), Error> {
+fn check_headers(request: &HttpRequest) -> Result<(), HttpError> {
     // A page of another site can post JSON only under another name without asking first.
     if !request.content_type().eq_ignore_ascii_case("application/json") {
         let message = "send JSON, with `Content-Type: application/json`";
-        return Err(Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+        return Err(HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
     check_encoding(request.headers())
 }
 
 /// Refuses a body that is compressed: nothing here unpacks it.
-pub fn check_encoding(headers: &HeaderMap) -> Result<(), Error> {
+pub fn check_encoding(headers: &HeaderMap) -> Result<(), HttpError> {
     let encoding = headers.get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| encoding != "identity") {
-        return Err(Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send the body uncompressed"));
+        return Err(HttpError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "send the body uncompressed",
+        ));
     }
     Ok(())
-}
-
-/// Completes a response by JSON that takes about so many bytes. A long one is written on a blocking
-/// thread, and charged to the share until the client has taken it.
-///
-/// # Errors
-/// A value that cannot be JSON, which is a defect.
-pub async fn respond(
-    mut response: HttpResponseBuilder,
-    share: Share,
-    bytes: usize,
-    value: impl Serialize + Send + 'static,
-) -> Result<HttpResponse, PipeError> {
-    let write = move || serde_json::to_vec(&value);
-    let json = blocking::compute(share.caller(), bytes, write).await?;
-    let json = json.map_err(PipeError::internal)?;
-    response.content_type(ContentType::json());
-    if json.len() <= MAX_UNCHARGED {
-        return Ok(response.body(json));
-    }
-    Ok(response.body(UnsentBody::new(json.into(), share)))
 }
 
 /// Returns the length that the headers declare.
@@ -126,7 +104,7 @@ pub fn declared_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// Reads a whole body; an error names the field, and never the value.
-pub fn parse<T: JsonBody>(json: &mut [u8]) -> Result<T, Error> {
+pub fn parse<T: JsonBody>(json: &mut [u8]) -> Result<T, HttpError> {
     // Parts that are kept as they came are not looked into, so this cannot wait until something is
     // found wrong.
     replace_lone_surrogates(json);
@@ -154,7 +132,7 @@ pub fn parse<T: JsonBody>(json: &mut [u8]) -> Result<T, Error> {
 fn describe_error<T: JsonBody>(
     error: &serde_path_to_error::Error<serde_json::Error>,
     is_json: bool,
-) -> Error {
+) -> HttpError {
     let cause = error.inner();
     if !is_json {
         return syntax_error(cause);
@@ -167,13 +145,13 @@ fn describe_error<T: JsonBody>(
     violation_error::<T>(SchemaViolation { field, rule })
 }
 
-fn syntax_error(error: &serde_json::Error) -> Error {
+fn syntax_error(error: &serde_json::Error) -> HttpError {
     let place = format!("line {}, column {}", error.line(), error.column());
-    Error::new(StatusCode::BAD_REQUEST, format!("the body is not valid JSON ({place})"))
+    HttpError::new(StatusCode::BAD_REQUEST, format!("the body is not valid JSON ({place})"))
 }
 
-fn violation_error<T: JsonBody>(SchemaViolation { field, rule }: SchemaViolation) -> Error {
-    Error::new(T::MISFIT, format!("{field}: {rule}")).param(Some(field))
+fn violation_error<T: JsonBody>(SchemaViolation { field, rule }: SchemaViolation) -> HttpError {
+    HttpError::new(T::INVALID_STATUS, format!("{field}: {rule}")).param(Some(field))
 }
 
 /// Returns the rule that was broken, without the value, which may be a secret. The rule begins with

@@ -5,7 +5,7 @@
 //! thresholds for shared-memory packet switches", IEEE/ACM Transactions on Networking 6(2), 1998).
 //! So a caller alone gets two thirds of the budget, and there is always room for one more.
 
-use super::{Error, sender::Sender};
+use super::{error::HttpError, sender::Sender};
 use actix_web::http::StatusCode;
 use pipe_sdk::CallerId;
 use std::{
@@ -117,7 +117,7 @@ impl Share {
     ///
     /// # Errors
     /// Status 429 if there is not.
-    pub fn check_room(&self, more: usize) -> Result<(), Error> {
+    pub fn check_room(&self, more: usize) -> Result<(), HttpError> {
         let has_room = self.budget.lock_charges().has_room(self.budget.limit, &self.sender, more);
         if has_room { Ok(()) } else { Err(exhausted_error()) }
     }
@@ -126,7 +126,7 @@ impl Share {
     ///
     /// # Errors
     /// Status 429 if there is no room for them.
-    pub fn grow(&mut self, more: usize) -> Result<(), Error> {
+    pub fn grow(&mut self, more: usize) -> Result<(), HttpError> {
         let mut charges = self.budget.lock_charges();
         if !charges.has_room(self.budget.limit, &self.sender, more) {
             return Err(exhausted_error());
@@ -156,10 +156,10 @@ impl Drop for Share {
     }
 }
 
-fn exhausted_error() -> Error {
+fn exhausted_error() -> HttpError {
     let message = "the bodies of your requests, and answers that you have not read, take as much \
                    memory as they may (--max-bodies-mib): send the request again in a few seconds";
-    let error = Error::new(StatusCode::TOO_MANY_REQUESTS, message).code("bodies_exhausted");
+    let error = HttpError::new(StatusCode::TOO_MANY_REQUESTS, message).code("bodies_exhausted");
     error.retry_after(Some(Duration::from_secs(2)))
 }
 

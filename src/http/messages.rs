@@ -2,14 +2,12 @@
 //! and its answer a message.
 //!
 //! `request` and `turns` turn a request into a [`Body`](pipe_sdk::Body), `answer` and `events`
-//! write the answer, `error` the errors.
+//! write the answer.
 
 mod answer;
 mod content;
-pub mod error;
 mod events;
 mod field_paths;
-pub mod models;
 mod request;
 mod source;
 mod turns;
@@ -17,9 +15,9 @@ mod turns;
 pub use request::Request;
 
 use super::{
-    Error,
     answer::{ResponseHead, ended_early, token_count_response},
-    api_dialect::ApiDialect,
+    api_dialect::{ApiDialect, answer_chat},
+    error::HttpError,
     json::Json,
     request_context::RequestContext,
     tool_choice,
@@ -59,31 +57,36 @@ impl ApiDialect for MessagesDialect {
 }
 
 /// `POST /messages`.
-pub async fn create(context: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
+pub async fn create(
+    context: RequestContext,
+    body: Json<Request>,
+) -> Result<HttpResponse, HttpError> {
     let Json(request) = body;
     request.check_max_tokens()?;
     let converted = context.compute(|| request.into_chat()).await?;
     let ConvertedRequest { body, field_paths, notes } = converted;
-    let answer = context.answer(body, MessagesDialect { notes }).await;
-    answer.map_err(|error| error.renamed(|field| field_paths.original_field(field)))
+    let answer = answer_chat(context, body, MessagesDialect { notes }).await;
+    answer.map_err(|error| error.with_client_field(|field| field_paths.original_field(field)))
 }
 
 /// `POST /messages/count_tokens`.
 pub async fn count_tokens(
     context: RequestContext,
     body: Json<Request>,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let Json(request) = body;
     let converted = context.compute(|| request.into_chat()).await?;
     let ConvertedRequest { mut body, field_paths, .. } = converted;
-    tool_choice::check_tool_choice(&body)
-        .map_err(|error| Error::from(error).renamed(|field| field_paths.original_field(field)))?;
+    tool_choice::check_tool_choice(&body).map_err(|error| {
+        HttpError::from(error).with_client_field(|field| field_paths.original_field(field))
+    })?;
     let counted = async {
         let model_call = context.admit_chat(&mut body, Demand::token_count()).await?;
         let call = model_call.start_call(body)?;
         context.or_shutdown(model_call.count_tokens(call)).await
     };
-    let count =
-        counted.await.map_err(|error| error.renamed(|field| field_paths.original_field(field)))?;
+    let count = counted
+        .await
+        .map_err(|error| error.with_client_field(|field| field_paths.original_field(field)))?;
     Ok(token_count_response(count).json(json!({"input_tokens": count.tokens})))
 }

@@ -1,6 +1,6 @@
 //! The metrics, for Prometheus.
 
-use super::{Error, State};
+use super::{error::HttpError, state::HostState};
 use actix_web::{HttpResponse, web};
 use pipe_sdk::PipeError;
 
@@ -8,7 +8,7 @@ use pipe_sdk::PipeError;
 const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// `GET /metrics`.
-pub async fn text(state: web::Data<State>) -> Result<HttpResponse, Error> {
+pub async fn text(state: web::Data<HostState>) -> Result<HttpResponse, HttpError> {
     let metrics = &state.metrics;
     let slots = state.registry.slots();
     for slot in slots.iter() {

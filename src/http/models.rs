@@ -2,8 +2,11 @@
 //! clients of OpenAI's API and of `OpenRouter`'s.
 
 use super::{
-    Error, State, anthropic::ANTHROPIC_VERSION, identity, messages::models as anthropic_models,
-    open_webui,
+    anthropic::{ANTHROPIC_VERSION, model_object},
+    error::HttpError,
+    identity, open_webui,
+    similar_models::with_similar_ids,
+    state::HostState,
 };
 use crate::{
     registry::{self, Registry, ServedModel},
@@ -31,12 +34,15 @@ const KINDS: [(ModelKind, &str); 4] = [
 
 /// `GET /models`. Open WebUI would offer every listed model for chats, so it gets only those that
 /// answer chats.
-pub async fn list(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
+pub async fn list(
+    state: web::Data<HostState>,
+    request: HttpRequest,
+) -> Result<HttpResponse, HttpError> {
     let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
     let wish = query.find(|(field, _)| field == "type").map(|(_, wish)| wish);
     if request.headers().contains_key(ANTHROPIC_VERSION) {
         let all = list_entries(&state, |_| true).await;
-        let page = anthropic_models::list_page(&all, request.query_string())?;
+        let page = model_object::list_page(&all, request.query_string())?;
         return Ok(HttpResponse::Ok().json(page));
     }
     let entries = match wish.as_deref() {
@@ -53,7 +59,7 @@ pub async fn list(state: web::Data<State>, request: HttpRequest) -> Result<HttpR
 }
 
 /// Returns the models that answer chats, and the filters, which Open WebUI knows from this list.
-async fn for_open_webui(state: &State, request: &HttpRequest) -> Result<Vec<Value>, Error> {
+async fn for_open_webui(state: &HostState, request: &HttpRequest) -> Result<Vec<Value>, HttpError> {
     let user = match &state.user_jwt_verifier {
         Some(verifier) => verifier.user(request.headers())?,
         None => identity::parse_user(None, request.headers()),
@@ -75,91 +81,21 @@ fn parse_kind(word: &str) -> Result<ModelKind, PipeError> {
 
 /// `GET /models/{id}`. Finds every id that can be called, listed or not.
 pub async fn show(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     id: web::Path<String>,
     request: HttpRequest,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let found = find_entry(&state, id.into_inner()).await;
     let entry = found.map_err(|error| with_similar_ids(&state, error))?;
     let is_anthropics = request.headers().contains_key(ANTHROPIC_VERSION);
     Ok(HttpResponse::Ok().json(if is_anthropics {
-        anthropic_models::model_object(&entry)
+        model_object::model_object(&entry)
     } else {
         entry
     }))
 }
 
-/// Returns the error for the client. If a model was not found, it names similar ids.
-pub fn with_similar_ids(state: &State, error: PipeError) -> Error {
-    let PipeError::ModelNotFound(id) = &error else { return error.into() };
-    let ids = similar_ids(state, id);
-    Error::from(error).adding(&if ids.is_empty() {
-        "`GET /v1/models` lists the ids".to_owned()
-    } else {
-        format!("`GET /v1/models` lists the ids; the nearest are {}", ids.join(", "))
-    })
-}
-
-/// The largest number of similar ids that an error names.
-const MAX_SUGGESTIONS: usize = 3;
-
-/// The length of the longest ids that are compared, in bytes.
-const MAX_COMPARED_BYTES: usize = 128;
-
-/// Returns the ids that are most similar to this one.
-fn similar_ids(state: &State, id: &str) -> Vec<String> {
-    if id.len() > MAX_COMPARED_BYTES {
-        return Vec::new();
-    }
-    let wanted = id.to_ascii_lowercase();
-    let served = state.registry.served_models().into_iter();
-    let mut ids: Vec<_> = served
-        .filter(|served| served.id.len() <= MAX_COMPARED_BYTES)
-        .map(|served| {
-            let names = [&served.id, &served.model.id].map(|name| name.to_ascii_lowercase());
-            let distances = names
-                .iter()
-                .map(|name| (substring_distance(&wanted, name), edit_distance(name, &wanted)));
-            (distances.min(), served.id)
-        })
-        .collect();
-    ids.sort();
-    ids.into_iter().take(MAX_SUGGESTIONS).map(|(_, id)| format!("`{id}`")).collect()
-}
-
-/// Returns the smallest Levenshtein distance between a text and a part of another one: an id mostly
-/// has a vendor before the name that people know, and a version after it.
-fn substring_distance(text: &str, whole: &str) -> usize {
-    distances(text, whole, |_| 0).into_iter().min().unwrap_or_default()
-}
-
-/// Returns the Levenshtein distance: the number of characters to change, add or leave out.
-fn edit_distance(one: &str, other: &str) -> usize {
-    distances(one, other, |length| length).pop().unwrap_or_default()
-}
-
-/// Returns the distances between a text and the beginnings of another one, of every length from 0
-/// on. `skip` is what it costs to skip so many characters of the other one first.
-fn distances(one: &str, other: &str, skip: impl Fn(usize) -> usize) -> Vec<usize> {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).map(skip).collect();
-    for (at, char) in one.chars().enumerate() {
-        let mut before = at;
-        let mut left = at + 1;
-        for (cell, with) in row.iter_mut().skip(1).zip(&other) {
-            let changed = before + usize::from(char != *with);
-            before = *cell;
-            left = changed.min(before + 1).min(left + 1);
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = at + 1;
-        }
-    }
-    row
-}
-
-async fn find_entry(state: &State, id: String) -> Result<Value, PipeError> {
+async fn find_entry(state: &HostState, id: String) -> Result<Value, PipeError> {
     let entries = list_entries(state, |_| true).await;
     if let Some(entry) = entries.into_iter().find(|entry| entry["id"] == id.as_str()) {
         return Ok(entry);
@@ -185,7 +121,7 @@ async fn find_entry(state: &State, id: String) -> Result<Value, PipeError> {
     Ok(entry_object(&id, &name, &model, &pipeline_object(kind, &model), state.started))
 }
 
-fn filter_entries(state: &State) -> Vec<Value> {
+fn filter_entries(state: &HostState) -> Vec<Value> {
     let entry = |slot: &Arc<dyn Slot>| {
         let Serves::Filter { pipelines, priority } = slot.serves()? else { return None };
         // One entry without `pipelines` or `priority` would break every chat of every connection
@@ -219,7 +155,7 @@ fn picker_name(model: &Model, names: &HashMap<String, String>) -> String {
         .unwrap_or_else(|| model.name.clone())
 }
 
-async fn list_entries(state: &State, is_wanted: impl Fn(&Model) -> bool) -> Vec<Value> {
+async fn list_entries(state: &HostState, is_wanted: impl Fn(&Model) -> bool) -> Vec<Value> {
     state.registry.wait_for_discovery(DEADLINE).await;
     let served = state.registry.served_models();
     let names = model_names(&served);

@@ -3,8 +3,8 @@
 
 use super::client_tools::{ClientTools, TextInput, ToolKind};
 use super::{
-    Error,
     answer::{self, ResponseHead},
+    error::HttpError,
     sse_body::FrameWriter,
 };
 use actix_web::web::{BufMut, BytesMut};
@@ -82,7 +82,7 @@ impl OpenAiSseWriter {
 
 impl OpenAiSseWriter {
     /// Writes the choice of this index.
-    pub(super) fn of_choice(mut self, choice: usize) -> Self {
+    pub(super) fn with_choice(mut self, choice: usize) -> Self {
         self.choice = choice;
         // The model's name is sent once.
         if choice > 0 {
@@ -92,7 +92,7 @@ impl OpenAiSseWriter {
     }
 
     /// Writes calls of these tools as their client expects them.
-    pub(super) fn knowing(mut self, tools: Arc<ClientTools>) -> Self {
+    pub(super) fn with_tools(mut self, tools: Arc<ClientTools>) -> Self {
         self.tools = tools;
         self
     }
@@ -190,7 +190,7 @@ impl FrameWriter for OpenAiSseWriter {
 
     /// Writes an error without `choices`, as Open WebUI reads it only then
     /// (`docs/reference/open-webui.md`, "Streamed answers").
-    fn error(&mut self, error: &Error) {
+    fn error(&mut self, error: &HttpError) {
         self.buffer.extend_from_slice(b"data: ");
         self.json(&json!({"error": error.object()}));
         self.buffer.extend_from_slice(b"\n\n");

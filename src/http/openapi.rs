@@ -8,7 +8,7 @@
 mod operations;
 mod schema;
 
-use super::{Access, PREFIXES, ROUTES, Route};
+use super::route::{Access, PREFIXES, ROUTES, Route};
 use actix_web::{
     HttpResponse,
     http::header::{self, ContentType},

@@ -2,10 +2,11 @@
 //! or deleted; Python files can, where Python pipelines are on.
 
 use super::{
-    BodyLimit, Error, Received, Sender, State,
+    bodies::{BodyLimit, Received, read_body},
+    error::HttpError,
     json::{Json, JsonBody},
-    read_body,
     shape::Shape,
+    state::HostState,
 };
 use crate::python::{MAX_FILE_BYTES, PythonPipelines};
 use actix_web::{
@@ -28,7 +29,7 @@ const MAX_PROBLEM_CHARS: usize = 80;
 
 /// `GET /pipelines`: the pipe whose valves were saved last, or that was added last, comes first,
 /// because Open WebUI's page returns to the first one then.
-pub async fn list(state: web::Data<State>) -> HttpResponse {
+pub async fn list(state: web::Data<HostState>) -> HttpResponse {
     let mut slots = state.registry.slots().to_vec();
     slots.sort_by_key(|slot| state.valve_saves.rank(slot.id()));
     let data: Vec<_> = slots
@@ -54,10 +55,10 @@ pub async fn list(state: web::Data<State>) -> HttpResponse {
 
 /// `GET /pipelines/{id}/lessons`.
 pub async fn learned_quirks(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     id: web::Path<String>,
-) -> Result<HttpResponse, Error> {
-    let not_found = || Error::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"));
+) -> Result<HttpResponse, HttpError> {
+    let not_found = || HttpError::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"));
     let slot = state.registry.slot(&id).ok_or_else(not_found)?;
     Ok(HttpResponse::Ok().json(json!({"data": slot.learned_quirks()})))
 }
@@ -66,12 +67,12 @@ const NO_PYTHON: &str = "Python pipelines are off here: set PYTHON_PIPELINES=on 
                          server and add that as a connection of its own, or write the pipe in Rust";
 
 /// Returns the Python pipelines, or the error of a host without them.
-fn python(state: &State) -> Result<&PythonPipelines, Error> {
-    state.python.as_ref().ok_or_else(|| Error::new(StatusCode::CONFLICT, NO_PYTHON))
+fn python(state: &HostState) -> Result<&PythonPipelines, HttpError> {
+    state.python.as_ref().ok_or_else(|| HttpError::new(StatusCode::CONFLICT, NO_PYTHON))
 }
 
 /// Returns the response of a file that runs now.
-fn added(id: &str, detail: &str) -> HttpResponse {
+fn respond_added(id: &str, detail: &str) -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": true, "id": id, "detail": detail}))
 }
 
@@ -88,41 +89,41 @@ impl JsonBody for Add {
 
 /// `POST /pipelines/add`: downloads a Python file, and answers when it runs.
 pub async fn add(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     request: HttpRequest,
     payload: web::Payload,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let python = python(&state)?;
     let Json(Add { url }) = Json::from_request(&request, &mut payload.into_inner()).await?;
     let id = log_refusal(python.install_from_url(&url).await)?;
     state.valve_saves.record(id, None);
-    Ok(added(id, "Pipeline added successfully"))
+    Ok(respond_added(id, "Pipeline added successfully"))
 }
 
 /// `POST /pipelines/upload`: takes a Python file from a form, and answers when it runs.
 pub async fn upload(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     request: HttpRequest,
     payload: web::Payload,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let limit = BodyLimit { bytes: MAX_FILE_BYTES + (64 << 10), pieces: None };
     // It is read even if it is refused, so that the client gets to see the response.
-    let (sender, payload) = (Sender::from_request(&request, &state), payload.into_inner());
+    let (sender, payload) = (state.identify_sender(&request), payload.into_inner());
     let body = read_body(&state.memory_budget, sender, payload, None, limit).await?;
     let Received { bytes, share: _share } = body;
     let python = python(&state)?;
     let (file_name, content) = read_form(request.headers(), bytes.into()).await?;
     let id = log_refusal(python.install(&file_name, content).await)?;
     state.valve_saves.record(id, None);
-    Ok(added(id, &format!("Pipeline uploaded successfully to {file_name}")))
+    Ok(respond_added(id, &format!("Pipeline uploaded successfully to {file_name}")))
 }
 
 /// Returns the name and content of the field `file`.
-async fn read_form(headers: &HeaderMap, body: web::Bytes) -> Result<(String, Vec<u8>), Error> {
+async fn read_form(headers: &HeaderMap, body: web::Bytes) -> Result<(String, Vec<u8>), HttpError> {
     let missing = || {
         let message =
             "file: send a Python file as the field `file` of a `multipart/form-data` form";
-        Error::from(PipeError::bad_field("file", message))
+        HttpError::from(PipeError::bad_field("file", message))
     };
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let boundary =
@@ -139,10 +140,10 @@ async fn read_form(headers: &HeaderMap, body: web::Bytes) -> Result<(String, Vec
 }
 
 /// Logs why a file was refused: Open WebUI shows an admin no reason.
-fn log_refusal<T>(result: Result<T, PipeError>) -> Result<T, Error> {
+fn log_refusal<T>(result: Result<T, PipeError>) -> Result<T, HttpError> {
     result.map_err(|error| {
         tracing::warn!("A Python pipeline was refused: {error}.");
-        Error::from(error).in_reason()
+        HttpError::from(error).in_reason()
     })
 }
 
@@ -158,7 +159,10 @@ impl JsonBody for Delete {
 }
 
 /// `DELETE /pipelines/delete`.
-pub async fn delete(state: web::Data<State>, body: Json<Delete>) -> Result<HttpResponse, Error> {
+pub async fn delete(
+    state: web::Data<HostState>,
+    body: Json<Delete>,
+) -> Result<HttpResponse, HttpError> {
     let Json(Delete { id }) = body;
     if let Some(python) = &state.python
         && !python.is_compiled(&id)
@@ -168,17 +172,17 @@ pub async fn delete(state: web::Data<State>, body: Json<Delete>) -> Result<HttpR
         return Ok(HttpResponse::Ok().json(json!({"status": true, "detail": detail})));
     }
     match state.registry.slot(&id) {
-        Some(_) => Err(Error::new(
+        Some(_) => Err(HttpError::new(
             StatusCode::CONFLICT,
             format!("`{id}` is compiled in and cannot be deleted"),
         )),
-        None => Err(Error::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"))),
+        None => Err(HttpError::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"))),
     }
 }
 
 /// `POST /pipelines/reload`: reads `valves.toml`, what was saved, and Python files that have
 /// changed again. A pipe whose files cannot be used keeps its valves.
-pub async fn reload(state: web::Data<State>) -> Result<HttpResponse, Error> {
+pub async fn reload(state: web::Data<HostState>) -> Result<HttpResponse, HttpError> {
     if let Some(python) = &state.python {
         python.rescan().await?;
     }

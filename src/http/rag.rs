@@ -6,10 +6,11 @@ mod upload;
 pub use upload::upload_documents;
 
 use super::{
-    Error, State,
+    error::HttpError,
     json::{Json, JsonBody},
     request_context::RequestContext,
     shape::{self, Shape},
+    state::HostState,
 };
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -29,12 +30,12 @@ use std::sync::Arc;
 const MAX_LISTED: usize = 1000;
 
 /// Returns the library of the pipe that has one.
-fn library(state: &State) -> Result<Arc<dyn Library>, Error> {
+fn library(state: &HostState) -> Result<Arc<dyn Library>, HttpError> {
     library_with_pipe(state).map(|(_, library)| library)
 }
 
 /// Returns the library with the id of its pipe.
-fn library_with_pipe(state: &State) -> Result<(&'static str, Arc<dyn Library>), Error> {
+fn library_with_pipe(state: &HostState) -> Result<(&'static str, Arc<dyn Library>), HttpError> {
     state.registry.library_with_pipe().ok_or_else(|| {
         let message = "no pipe that answers from documents is running: the log says why".into();
         PipeError::Unavailable { message, retry_after: None }.into()
@@ -42,7 +43,7 @@ fn library_with_pipe(state: &State) -> Result<(&'static str, Arc<dyn Library>), 
 }
 
 /// `GET /rag`.
-pub async fn collections(state: web::Data<State>) -> Result<HttpResponse, Error> {
+pub async fn collections(state: web::Data<HostState>) -> Result<HttpResponse, HttpError> {
     let collections = library(&state)?.collections().await?;
     Ok(HttpResponse::Ok().json(json!({"collections": collections})))
 }
@@ -58,20 +59,20 @@ pub struct NewCollection {
 impl JsonBody for NewCollection {
     const LIMIT: usize = 1 << 20;
     const SHAPE: &'static Shape = &shape::rag::COLLECTION;
-    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+    const INVALID_STATUS: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 impl JsonBody for CollectionUpdate {
     const LIMIT: usize = 1 << 20;
     const SHAPE: &'static Shape = &shape::rag::RULES;
-    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+    const INVALID_STATUS: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 /// `POST /rag`.
 pub async fn create(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     body: Json<NewCollection>,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let Json(NewCollection { name, settings }) = body;
     let settings = serde_path_to_error::deserialize(Value::Object(settings)).map_err(|error| {
         let field = error.path().to_string();
@@ -82,25 +83,28 @@ pub async fn create(
 
 /// `PATCH /rag/{collection}`.
 pub async fn update(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     name: Path<String>,
     Json(settings): Json<CollectionUpdate>,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     Ok(HttpResponse::Ok().json(library(&state)?.update(name.into_inner(), settings).await?))
 }
 
 /// `DELETE /rag/{collection}`.
-pub async fn delete(state: web::Data<State>, name: Path<String>) -> Result<HttpResponse, Error> {
+pub async fn delete(
+    state: web::Data<HostState>,
+    name: Path<String>,
+) -> Result<HttpResponse, HttpError> {
     library(&state)?.delete(name.into_inner()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 /// `GET /rag/{collection}/documents?after=…&limit=…`.
 pub async fn documents(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     name: Path<String>,
     request: HttpRequest,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let (mut after, mut limit) = (String::new(), MAX_LISTED);
     for (key, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
         match key.as_ref() {
@@ -125,12 +129,12 @@ pub async fn documents(
 
 /// `DELETE /rag/{collection}/documents/{id}`.
 pub async fn remove(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     path: Path<(String, String)>,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let (collection, id) = path.into_inner();
     match library(&state)?.remove(collection, vec![id.clone()]).await? {
-        0 => Err(Error::new(StatusCode::NOT_FOUND, format!("there is no document `{id}`"))),
+        0 => Err(HttpError::new(StatusCode::NOT_FOUND, format!("there is no document `{id}`"))),
         _ => Ok(HttpResponse::NoContent().finish()),
     }
 }
@@ -144,16 +148,16 @@ pub struct Removal {
 impl JsonBody for Removal {
     const LIMIT: usize = 4 << 20;
     const SHAPE: &'static Shape = &shape::rag::REMOVAL;
-    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+    const INVALID_STATUS: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 /// `DELETE /rag/{collection}/documents`: removes the named documents; those that are not there are
 /// passed over.
 pub async fn remove_many(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     collection: Path<String>,
     Json(Removal { ids }): Json<Removal>,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     if ids.len() > MAX_LISTED {
         let message = format!("ids: may hold {MAX_LISTED} ids at most");
         return Err(PipeError::bad_field("ids", message).into());
@@ -175,7 +179,7 @@ pub struct SearchBody {
 impl JsonBody for SearchBody {
     const LIMIT: usize = 1 << 20;
     const SHAPE: &'static Shape = &shape::rag::SEARCH;
-    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+    const INVALID_STATUS: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 /// `POST /rag/{collection}/search`.
@@ -183,7 +187,7 @@ pub async fn search(
     context: RequestContext,
     collection: Path<String>,
     body: Json<SearchBody>,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let Json(SearchBody { query, top_k, on_behalf_of }) = body;
     let (id, library) = library_with_pipe(&context.state)?;
     let (reader, host) = on_behalf_of.admit(&context, id).await?;

@@ -1,12 +1,8 @@
 //! The context of a request to a model: the host, the user, and the admission of calls.
 
 use super::{
-    Error, State, answer, identity,
-    json::body_size,
-    memory_budget::Share,
-    models,
-    request_log::RequestLog,
-    sender::{self, Sender},
+    answer, error::HttpError, identity, json::body_size, memory_budget::Share,
+    request_log::RequestLog, sender, similar_models::with_similar_ids, state::HostState,
 };
 use crate::{blocking, drain::DrainStage, model_call::ModelCall};
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::HeaderMap, web};
@@ -19,9 +15,9 @@ use std::{
 /// The context of a request.
 pub struct RequestContext {
     /// The host.
-    pub state: web::Data<State>,
+    pub state: web::Data<HostState>,
     /// The log of the request.
-    pub record: Arc<RequestLog>,
+    pub request_log: Arc<RequestLog>,
     request: HttpRequest,
     /// The signed user, if only Open WebUI's signature is trusted.
     signed: Option<Option<User>>,
@@ -35,14 +31,15 @@ impl FromRequest for RequestContext {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let state = web::Data::from_request(request, payload).into_inner();
-        let record = web::ReqData::<Arc<RequestLog>>::from_request(request, payload).into_inner();
+        let request_log =
+            web::ReqData::<Arc<RequestLog>>::from_request(request, payload).into_inner();
         let request = request.clone();
-        ready(state.and_then(|state: web::Data<State>| {
+        ready(state.and_then(|state: web::Data<HostState>| {
             let signed =
                 state.user_jwt_verifier.as_ref().map(|verifier| verifier.user(request.headers()));
             Ok(Self {
                 signed: signed.transpose()?,
-                record: record?.into_inner(),
+                request_log: request_log?.into_inner(),
                 request,
                 response: None,
                 state,
@@ -79,7 +76,7 @@ impl RequestContext {
         &self,
         body: &mut Body,
         demand: Demand,
-    ) -> Result<ModelCall<'_>, Error> {
+    ) -> Result<ModelCall<'_>, HttpError> {
         let (user, mut chat) = identity::take_identity(body, self.headers());
         chat.response.clone_from(&self.response);
         chat.task = chat.task.filter(|task| self.is_trusted_task(task));
@@ -94,7 +91,7 @@ impl RequestContext {
         user: Option<User>,
         model: &str,
         demand: Demand,
-    ) -> Result<ModelCall<'_>, Error> {
+    ) -> Result<ModelCall<'_>, HttpError> {
         let (context, hints) = (self.context(user, None), self.hints(false));
         self.check_admission(context, ChatRef::default(), hints, model, demand).await
     }
@@ -108,7 +105,7 @@ impl RequestContext {
         hints: Hints,
         model: &str,
         demand: Demand,
-    ) -> Result<ModelCall<'_>, Error> {
+    ) -> Result<ModelCall<'_>, HttpError> {
         if self.state.drain.stage() > DrainStage::Serving {
             return Err(answer::shutting_down_error().into());
         }
@@ -118,8 +115,8 @@ impl RequestContext {
         let has_long_body = blocking::is_long(body_size(&self.request));
         let call = ModelCall::resolve(registry, model, demand, host, has_long_body);
         let call = self.or_shutdown(call).await?;
-        self.record.outcome().model = Some(model.into());
-        self.or_shutdown(call.check_admission()).await.map_err(Error::in_reason)?;
+        self.request_log.outcome().model = Some(model.into());
+        self.or_shutdown(call.check_admission()).await.map_err(HttpError::in_reason)?;
         Ok(call)
     }
 
@@ -139,21 +136,21 @@ impl RequestContext {
     /// Returns the context of the call. With a JWT secret only the signed user counts.
     fn context(&self, user: Option<User>, task: Option<&str>) -> CallContext {
         let user = self.signed.clone().unwrap_or(user);
-        let context = sender::call_context(&self.request, &self.state, user, task);
-        context.with_trace(self.record.trace())
+        let context = self.state.call_context(&self.request, user, task);
+        context.with_trace(self.request_log.trace())
     }
 
     /// Returns an empty share of the memory budget, for the answer.
     pub fn share(&self) -> Share {
-        self.state.memory_budget.share(Sender::from_request(&self.request, &self.state))
+        self.state.memory_budget.share(self.state.identify_sender(&self.request))
     }
 
     /// Does a part of the work on the request: on a blocking thread if its body is long.
     pub async fn compute<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, PipeError> + Send + 'static,
-    ) -> Result<T, Error> {
-        let caller = Sender::from_request(&self.request, &self.state).caller;
+    ) -> Result<T, HttpError> {
+        let caller = self.state.identify_sender(&self.request).caller;
         Ok(blocking::compute(caller, body_size(&self.request), work).await??)
     }
 
@@ -161,7 +158,7 @@ impl RequestContext {
     pub async fn or_shutdown<T>(
         &self,
         answer: impl Future<Output = Result<T, PipeError>>,
-    ) -> Result<T, Error> {
+    ) -> Result<T, HttpError> {
         tokio::select! {
             answer = answer => answer.map_err(|error| self.failed(error)),
             () = self.state.drain.wait_for_abort() => Err(answer::shutting_down_error().into()),
@@ -170,9 +167,9 @@ impl RequestContext {
 
     /// Returns the error for the client and records it in the log. If a model was not found, the
     /// error names similar ones.
-    pub fn failed(&self, error: PipeError) -> Error {
-        self.record.fail(error.kind(), &error);
-        models::with_similar_ids(&self.state, error)
+    pub fn failed(&self, error: PipeError) -> HttpError {
+        self.request_log.fail(error.kind(), &error);
+        with_similar_ids(&self.state, error)
     }
 }
 

@@ -2,8 +2,11 @@
 //! its answer has ended.
 
 use super::{
-    Access, Error, Route, State, anthropic::is_anthropic_request, key_name::KeyName,
-    messages::error::error_response, routes_at,
+    anthropic::{error::error_response, is_anthropic_request},
+    error::HttpError,
+    key_name::KeyName,
+    route::{Access, Route, routes_at},
+    state::HostState,
 };
 use crate::{
     drain::InFlightRequest,
@@ -87,7 +90,7 @@ pub struct Outcome {
 impl RequestLog {
     /// Returns the record of a request that has just come.
     pub fn new(request: &ServiceRequest) -> Self {
-        let state = request.app_data::<web::Data<State>>();
+        let state = request.app_data::<web::Data<HostState>>();
         let route = routes_at(request.path()).next();
         let is_probe = route.is_some_and(|route| route.access == Access::Open);
         let watching = state.filter(|_| !is_probe);
@@ -138,7 +141,7 @@ impl RequestLog {
 
     /// Records the reason of a refusal, for the admin page.
     fn record_refusal(&self, error: &actix_web::Error) {
-        let refusal = error.as_error::<Error>().map(Error::message_without_quotes);
+        let refusal = error.as_error::<HttpError>().map(HttpError::message_without_quotes);
         self.outcome().refusal = refusal;
     }
 
@@ -168,7 +171,7 @@ impl RequestLog {
     /// Returns this error in the words of the API that the path belongs to, if those are not the
     /// host's own.
     fn in_api_dialect(&self, error: &actix_web::Error) -> Option<HttpResponse> {
-        let error = error.as_error::<Error>().filter(|_| self.is_anthropic)?;
+        let error = error.as_error::<HttpError>().filter(|_| self.is_anthropic)?;
         Some(error_response(error, &self.id))
     }
 
@@ -179,7 +182,7 @@ impl RequestLog {
     ) -> ServiceResponse<BoxBody> {
         self.outcome().route = self.route.map(|route| route.path);
         self.set_headers(response.status().as_u16(), response.headers_mut());
-        response.map_body(|_, body| LoggedBody { body: Box::pin(body), record: self }.boxed())
+        response.map_body(|_, body| LoggedBody { body: Box::pin(body), request_log: self }.boxed())
     }
 
     fn record_span(&self, mut span: Span, outcome: &Outcome, status: u16) {
@@ -286,29 +289,29 @@ pub async fn log_request(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let record = Arc::new(RequestLog::new(&request));
-    request.extensions_mut().insert(Arc::clone(&record));
+    let request_log = Arc::new(RequestLog::new(&request));
+    request.extensions_mut().insert(Arc::clone(&request_log));
     let answered = AssertUnwindSafe(next.call(request)).catch_unwind().await;
-    match answered.unwrap_or_else(|_| Err(Error::panicked().into())) {
+    match answered.unwrap_or_else(|_| Err(HttpError::panicked().into())) {
         Ok(response) => {
             if let Some(error) = response.response().error() {
                 let key = response.request().extensions().get::<KeyName>().map(|key| key.0.clone());
-                record.outcome().key = key;
-                record.record_refusal(error);
+                request_log.outcome().key = key;
+                request_log.record_refusal(error);
             }
-            match response.response().error().and_then(|error| record.in_api_dialect(error)) {
+            match response.response().error().and_then(|error| request_log.in_api_dialect(error)) {
                 Some(in_api_dialect) => {
-                    Ok(record.wrap_body(response.into_response(in_api_dialect)))
+                    Ok(request_log.wrap_body(response.into_response(in_api_dialect)))
                 }
-                None => Ok(record.wrap_body(response)),
+                None => Ok(request_log.wrap_body(response)),
             }
         }
         Err(error) => {
-            record.record_refusal(&error);
+            request_log.record_refusal(&error);
             let mut response =
-                record.in_api_dialect(&error).unwrap_or_else(|| error.error_response());
-            record.set_headers(response.status().as_u16(), response.headers_mut());
-            record.outcome().complete = true;
+                request_log.in_api_dialect(&error).unwrap_or_else(|| error.error_response());
+            request_log.set_headers(response.status().as_u16(), response.headers_mut());
+            request_log.outcome().complete = true;
             Err(actix_web::error::InternalError::from_response("", response).into())
         }
     }
@@ -317,7 +320,7 @@ pub async fn log_request(
 /// A body that holds its request's record until it ends.
 struct LoggedBody<B> {
     body: Pin<Box<B>>,
-    record: Arc<RequestLog>,
+    request_log: Arc<RequestLog>,
 }
 
 impl<B: MessageBody> MessageBody for LoggedBody<B> {
@@ -326,7 +329,7 @@ impl<B: MessageBody> MessageBody for LoggedBody<B> {
     fn size(&self) -> BodySize {
         let size = self.body.size();
         if size.is_eof() {
-            self.record.outcome().complete = true;
+            self.request_log.outcome().complete = true;
         }
         size
     }
@@ -339,7 +342,7 @@ impl<B: MessageBody> MessageBody for LoggedBody<B> {
         let is_whole =
             matches!((&polled, self.body.size()), (Poll::Ready(Some(Ok(_))), BodySize::Sized(_)));
         if is_whole || matches!(polled, Poll::Ready(None)) {
-            self.record.outcome().complete = true;
+            self.request_log.outcome().complete = true;
         }
         polled
     }

@@ -1,7 +1,7 @@
 //! Reranking: returns the documents that answer a question best, in the format of Cohere and Jina.
 
 use super::{
-    Error,
+    error::HttpError,
     field_error::field_error,
     json::{Json, JsonBody},
     request_context::RequestContext,
@@ -73,7 +73,7 @@ impl JsonBody for RerankBody {
         ],
         &[("", "model"), ("", "query"), ("", "documents")],
     );
-    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+    const INVALID_STATUS: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 const DOCUMENT: Shape =
@@ -83,7 +83,7 @@ const DOCUMENT: Shape =
 pub async fn rerank(
     context: RequestContext,
     body: Json<RerankBody>,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let Json(RerankBody { model, query, documents, top_n, return_documents, user }) = body;
     let documents: Vec<_> = documents.into_iter().map(RerankDocument::text).collect();
     check_input(&query, &documents)?;
@@ -91,7 +91,7 @@ pub async fn rerank(
     let call = RerankCall { top_n, ..RerankCall::new(&model, query, documents.clone()) };
     let model_call = unary::admit_model(&context, user, &model, Demand::rerank(&call)).await?;
     let Reranked { ranks, prompt_tokens } = context.or_shutdown(model_call.rerank(call)).await?;
-    let usage = unary::record_prompt_tokens(&context.record, prompt_tokens);
+    let usage = unary::record_prompt_tokens(&context.request_log, prompt_tokens);
     let shown = return_documents.unwrap_or_default();
     let document = |index: usize| documents.get(index).filter(|_| shown).cloned();
     let item = |rank: pipe_sdk::Rank| RankedDocument {

@@ -12,9 +12,9 @@ mod request;
 mod tools;
 
 use super::{
-    Error,
     answer::{ResponseHead, ended_early, token_count_response},
-    api_dialect::ApiDialect,
+    api_dialect::{ApiDialect, answer_chat},
+    error::HttpError,
     json::{Json, JsonBody},
     request_context::RequestContext,
     shape::{Shape, responses},
@@ -31,7 +31,7 @@ use serde_json::{Value, json};
 impl JsonBody for Request {
     const LIMIT: usize = Body::LIMIT;
     const SHAPE: &'static Shape = &responses::REQUEST;
-    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+    const INVALID_STATUS: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 impl ApiDialect for ResponseOptions {
@@ -72,7 +72,7 @@ impl ApiDialect for ResponseOptions {
 pub async fn input_tokens(
     context: RequestContext,
     body: Json<Request>,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let converted = context.compute(|| body.0.into_chat()).await?;
     let ConvertedRequest { mut chat, field_paths, .. } = converted;
     let counted = async {
@@ -80,24 +80,30 @@ pub async fn input_tokens(
         let call = model_call.start_call(chat)?;
         context.or_shutdown(model_call.count_tokens(call)).await
     };
-    let count =
-        counted.await.map_err(|error| error.renamed(|field| field_paths.original_field(field)))?;
+    let count = counted
+        .await
+        .map_err(|error| error.with_client_field(|field| field_paths.original_field(field)))?;
     let counted = json!({"object": "response.input_tokens", "input_tokens": count.tokens});
     Ok(token_count_response(count).json(counted))
 }
 
 /// `POST /responses/compact`: a summary that replaces the conversation.
-pub async fn compact(context: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
+pub async fn compact(
+    context: RequestContext,
+    body: Json<Request>,
+) -> Result<HttpResponse, HttpError> {
     let converted = context.compute(|| body.0.for_compaction().into_chat()).await?;
     let ConvertedRequest { chat, options, field_paths } = converted;
-    context
-        .answer(chat, options)
+    answer_chat(context, chat, options)
         .await
-        .map_err(|error| error.renamed(|field| field_paths.original_field(field)))
+        .map_err(|error| error.with_client_field(|field| field_paths.original_field(field)))
 }
 
 /// `POST /responses`.
-pub async fn create(context: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
+pub async fn create(
+    context: RequestContext,
+    body: Json<Request>,
+) -> Result<HttpResponse, HttpError> {
     let stores_responses = context.state.registry.stores_responses(body.0.model());
     let request = if stores_responses { body.0.with_storage(ResponseOptions::ID)? } else { body.0 };
     let converted = context.compute(|| request.into_chat()).await?;
@@ -111,9 +117,10 @@ pub async fn create(context: RequestContext, body: Json<Request>) -> Result<Http
         .is_some_and(|name| name.as_bytes().to_ascii_lowercase().starts_with(b"codex"));
     let head = ResponseHead::new(ResponseOptions::ID, &chat.model);
     let failing = (chat.stream && is_codex).then(|| options.clone());
-    let answered = context.answer(chat, options).await;
+    let answered = answer_chat(context, chat, options).await;
     match (
-        answered.map_err(|error| error.renamed(|field| field_paths.original_field(field))),
+        answered
+            .map_err(|error| error.with_client_field(|field| field_paths.original_field(field))),
         failing,
     ) {
         (Err(error), Some(options)) if error.is_too_long() => {

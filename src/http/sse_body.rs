@@ -6,9 +6,9 @@
 //! yet, so a late error is a frame.
 
 use super::{
-    Error,
     answer::{self, ResponseHead},
     choices::Choices,
+    error::HttpError,
     request_log::RequestLog,
 };
 use crate::drain::Drain;
@@ -60,7 +60,7 @@ pub trait FrameWriter: Unpin + 'static {
     fn done(&mut self);
 
     /// Writes an error as the last frame.
-    fn error(&mut self, error: &Error);
+    fn error(&mut self, error: &HttpError);
 
     /// Takes the written frames out of the buffer.
     fn take(&mut self) -> Bytes {
@@ -74,7 +74,7 @@ pub fn stream_response(
     writer: impl FrameWriter,
     chunks: Choices,
     drain: &Drain,
-    record: Arc<RequestLog>,
+    request_log: Arc<RequestLog>,
 ) -> HttpResponse {
     let mut response = head.response();
     response.insert_header((
@@ -91,7 +91,7 @@ pub fn stream_response(
         abort: Box::pin(async move { drain.wait_for_abort().await }),
         keepalive: Box::pin(sleep_until(Instant::now() + KEEPALIVE_INTERVAL)),
         last_write: Instant::now(),
-        record,
+        request_log,
     })
 }
 
@@ -103,7 +103,7 @@ struct SseBody<W> {
     abort: BoxFuture<'static, ()>,
     keepalive: Pin<Box<Sleep>>,
     last_write: Instant,
-    record: Arc<RequestLog>,
+    request_log: Arc<RequestLog>,
 }
 
 impl<W: FrameWriter> MessageBody for SseBody<W> {
@@ -159,7 +159,7 @@ impl<W: FrameWriter> SseBody<W> {
                     let kind = error.kind();
                     self.end_with(&error.into(), kind);
                 }
-                Err(_) => self.end_with(&Error::panicked(), "panic"),
+                Err(_) => self.end_with(&HttpError::panicked(), "panic"),
             }
         }
     }
@@ -167,14 +167,14 @@ impl<W: FrameWriter> SseBody<W> {
     /// Writes a chunk of this choice as events.
     fn write(&mut self, choice: usize, chunk: &Chunk) {
         if let Chunk::Usage(usage) = chunk {
-            self.record.outcome().usage = Some(*usage);
+            self.request_log.outcome().usage = Some(*usage);
         }
         self.writer.chunk_of(choice, chunk);
     }
 
-    fn end_with(&mut self, error: &Error, kind: &'static str) {
+    fn end_with(&mut self, error: &HttpError, kind: &'static str) {
         self.writer.error(error);
-        self.record.fail(kind, error);
+        self.request_log.fail(kind, error);
         self.chunks = None;
     }
 
@@ -204,9 +204,9 @@ mod tests {
     fn body(chunks: ChunkStream, drain: &Drain) -> BoxBody {
         let mut head = ResponseHead::new("", "a.\"b\"");
         (head.id, head.created) = ("chatcmpl-1".into(), 7);
-        let record = Arc::new(RequestLog::new(&TestRequest::default().to_srv_request()));
+        let request_log = Arc::new(RequestLog::new(&TestRequest::default().to_srv_request()));
         let chunks = Choices::new(vec![chunks]);
-        stream_response(&head, OpenAiSseWriter::new(&head, false), chunks, drain, record)
+        stream_response(&head, OpenAiSseWriter::new(&head, false), chunks, drain, request_log)
             .into_body()
     }
 

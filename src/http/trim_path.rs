@@ -2,7 +2,10 @@
 //! trailing slash is ignored, and a browser that leaves away the slash of a page is sent to the
 //! page.
 
-use super::{Access, PREFIXES, ROUTES, page, unprefixed};
+use super::{
+    page,
+    route::{Access, PREFIXES, ROUTES, strip_route_prefix},
+};
 use actix_web::{
     HttpResponse,
     body::MessageBody,
@@ -61,14 +64,14 @@ fn page_of(request: &ServiceRequest) -> Option<String> {
     let (_, name) = request.path().rsplit_once('/').filter(|_| is_browser)?;
     let path = format!("{}/", request.path());
     let mut pages = ROUTES.iter().filter(|route| route.access == Access::Open);
-    let is_page = !name.is_empty() && pages.any(|route| route.path == unprefixed(&path));
+    let is_page = !name.is_empty() && pages.any(|route| route.path == strip_route_prefix(&path));
     is_page.then(|| format!("{name}/"))
 }
 
 /// Returns the URI without its trailing slash, if no route has that slash.
 fn without_slash(uri: &Uri) -> Option<Uri> {
     let bare = uri.path().strip_suffix('/').filter(|bare| !bare.is_empty())?;
-    let is_route = ROUTES.iter().any(|route| route.matches(unprefixed(uri.path())));
+    let is_route = ROUTES.iter().any(|route| route.matches(strip_route_prefix(uri.path())));
     if is_route && !PREFIXES.contains(&bare) {
         return None;
     }

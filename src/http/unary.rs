@@ -1,6 +1,6 @@
 //! Common parts of responses that are neither chats nor streams.
 
-use super::{Error, identity, request_context::RequestContext, request_log::RequestLog};
+use super::{error::HttpError, identity, request_context::RequestContext, request_log::RequestLog};
 use crate::model_call::ModelCall;
 use pipe_sdk::{Demand, PipeError};
 use serde::Serialize;
@@ -19,7 +19,7 @@ pub async fn admit_model<'a>(
     user: Option<Value>,
     model: &str,
     demand: Demand,
-) -> Result<ModelCall<'a>, Error> {
+) -> Result<ModelCall<'a>, HttpError> {
     if model.is_empty() {
         return Err(PipeError::bad_field("model", "model: name a model").into());
     }
@@ -27,8 +27,8 @@ pub async fn admit_model<'a>(
 }
 
 /// Returns the usage of this number of prompt tokens, and records it in the log.
-pub fn record_prompt_tokens(record: &RequestLog, prompt_tokens: u64) -> Usage {
+pub fn record_prompt_tokens(request_log: &RequestLog, prompt_tokens: u64) -> Usage {
     let usage = pipe_sdk::Usage { prompt_tokens, ..pipe_sdk::Usage::default() };
-    record.outcome().usage = Some(usage);
+    request_log.outcome().usage = Some(usage);
     Usage { prompt_tokens, total_tokens: prompt_tokens }
 }

@@ -1,6 +1,6 @@
 //! The usage report: as JSON, as CSV, and as a page with charts.
 
-use super::{Error, State, unix_seconds};
+use super::{clock::unix_seconds, error::HttpError, state::HostState};
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{StatusCode, header},
@@ -23,7 +23,10 @@ const DEFAULT_DAYS: i64 = 30;
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// `GET /usage?from=2026-01-01&to=2026-01-31&by=day,model&user=…&format=csv`.
-pub async fn report(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
+pub async fn report(
+    state: web::Data<HostState>,
+    request: HttpRequest,
+) -> Result<HttpResponse, HttpError> {
     let ReportRequest { query, is_csv } = parse_query(request.query_string())?;
     let (by_day, by) = (query.by_day, query.by.clone());
     let (from, to) = (Day::from_unix_ms(query.from), Day::from_unix_ms(query.to - 1));
@@ -50,7 +53,7 @@ pub async fn report(state: web::Data<State>, request: HttpRequest) -> Result<Htt
 }
 
 /// Returns the names of the models in these rows, by id, of those that the host still has.
-fn model_names(state: &State, rows: &[ReportRow]) -> HashMap<String, String> {
+fn model_names(state: &HostState, rows: &[ReportRow]) -> HashMap<String, String> {
     let mut names = HashMap::new();
     for id in rows.iter().filter_map(|row| row.model.as_ref()) {
         if let Some(name) = (!names.contains_key(id)).then(|| model_name(state, id)).flatten() {
@@ -61,7 +64,7 @@ fn model_names(state: &State, rows: &[ReportRow]) -> HashMap<String, String> {
 }
 
 /// Returns the name of a model in the picker.
-fn model_name(state: &State, id: &str) -> Option<String> {
+fn model_name(state: &HostState, id: &str) -> Option<String> {
     let (slot, model) = state.registry.resolve(id)?;
     slot.resolve_model(&model)?.into_model().map(|model| model.name.clone())
 }
@@ -72,7 +75,7 @@ struct ReportRequest {
     is_csv: bool,
 }
 
-fn parse_query(query: &str) -> Result<ReportRequest, Error> {
+fn parse_query(query: &str) -> Result<ReportRequest, HttpError> {
     let today = Day::from_unix_ms(i64::try_from(unix_seconds()).unwrap_or_default() * 1000);
     let (mut from, mut to) = (None, today);
     let mut request = ReportRequest {
@@ -115,16 +118,17 @@ fn parse_query(query: &str) -> Result<ReportRequest, Error> {
     Ok(request)
 }
 
-fn query_error(field: &str, rule: &str) -> Error {
-    Error::new(StatusCode::BAD_REQUEST, format!("{field}: {rule}")).param(Some(field.to_owned()))
+fn query_error(field: &str, rule: &str) -> HttpError {
+    HttpError::new(StatusCode::BAD_REQUEST, format!("{field}: {rule}"))
+        .param(Some(field.to_owned()))
 }
 
-fn parse_day(name: &str, value: &str) -> Result<Day, Error> {
+fn parse_day(name: &str, value: &str) -> Result<Day, HttpError> {
     Day::from_str(value).map_err(|()| query_error(name, "must be a day, as in `2026-01-31`"))
 }
 
 /// Parses `by`: the fields by which rows are grouped.
-fn parse_grouping(value: &str) -> Result<(bool, Vec<UsageField>), Error> {
+fn parse_grouping(value: &str) -> Result<(bool, Vec<UsageField>), HttpError> {
     let (mut by_day, mut by) = (false, Vec::new());
     for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
         match (word, parse_field(word)) {

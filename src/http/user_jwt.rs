@@ -1,7 +1,7 @@
 //! The user as signed by Open WebUI: a JSON Web Token in a header of its own
 //! (`docs/reference/open-webui.md`, "User headers").
 
-use super::{Error, unix_seconds};
+use super::{clock::unix_seconds, error::HttpError};
 use actix_web::http::{StatusCode, header::HeaderMap};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use pipe_sdk::User;
@@ -41,13 +41,15 @@ impl UserJwtVerifier {
     }
 
     /// Returns the signed user. A token with a wrong signature, or an expired one, is refused.
-    pub fn user(&self, headers: &HeaderMap) -> Result<Option<User>, Error> {
+    pub fn user(&self, headers: &HeaderMap) -> Result<Option<User>, HttpError> {
         let Some(token) = headers.get(HEADER) else { return Ok(None) };
         let claims = token.to_str().ok().and_then(|token| self.claims(token)).ok_or_else(|| {
-            refused("is not signed with FORWARD_USER_INFO_HEADER_JWT_SECRET of this host")
+            invalid_token_error(
+                "is not signed with FORWARD_USER_INFO_HEADER_JWT_SECRET of this host",
+            )
         })?;
         if claims.exp.saturating_add(SKEW) < unix_seconds() {
-            return Err(refused("is too old: check the clocks of both hosts"));
+            return Err(invalid_token_error("is too old: check the clocks of both hosts"));
         }
         let Claims { sub: id, name, email, role, .. } = claims;
         Ok(Some(User { id, name, email, role }))
@@ -67,8 +69,8 @@ impl UserJwtVerifier {
 }
 
 /// Returns the error of a token that is not accepted.
-fn refused(why: &str) -> Error {
-    Error::new(StatusCode::UNAUTHORIZED, format!("{HEADER}: {why}")).code("invalid_user")
+fn invalid_token_error(why: &str) -> HttpError {
+    HttpError::new(StatusCode::UNAUTHORIZED, format!("{HEADER}: {why}")).code("invalid_user")
 }
 
 #[cfg(test)]
@@ -91,7 +93,7 @@ mod tests {
         json!({"sub": "anna", "iss": "open-webui", "exp": expires, "name": "Änna", "role": "admin"})
     }
 
-    fn user(token: &str) -> Result<Option<User>, Error> {
+    fn user(token: &str) -> Result<Option<User>, HttpError> {
         let request = TestRequest::default().insert_header((HEADER, token)).to_http_request();
         UserJwtVerifier::new(SECRET).user(request.headers())
     }

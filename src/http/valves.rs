@@ -2,9 +2,10 @@
 //! form").
 
 use super::{
-    Error, State,
+    error::HttpError,
     json::{Json, JsonBody},
     shape::{OBJECT, Shape},
+    state::HostState,
 };
 use crate::{slot::Slot, valves::Values};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
@@ -16,16 +17,19 @@ impl JsonBody for Values {
 }
 
 /// `GET /{id}/valves`.
-pub async fn values(state: web::Data<State>, id: web::Path<String>) -> Result<HttpResponse, Error> {
+pub async fn values(
+    state: web::Data<HostState>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, HttpError> {
     Ok(HttpResponse::Ok().json(slot(&state, &id)?.valves()))
 }
 
 /// `GET /{id}/valves/spec`. With `?advanced=true` it has all valves, even if the short form is set.
 pub async fn spec(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     id: web::Path<String>,
     request: HttpRequest,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let mut form = slot(&state, &id)?.form();
     state.valve_saves.annotate(&id, &mut form);
     let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
@@ -36,10 +40,10 @@ pub async fn spec(
 
 /// `POST /{id}/valves/update`.
 pub async fn update(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     id: web::Path<String>,
     posted: Json<Values>,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let slot = slot(&state, &id)?;
     let updated = slot.update_valves(posted.0, state.registry.clone()).await;
     state.valve_saves.record(&id, updated.as_ref().err());
@@ -48,11 +52,11 @@ pub async fn update(
         // (`docs/reference/open-webui.md`, "Errors of filters and admin calls").
         tracing::warn!(pipe.id = %id, "Refused to change the valves of `{id}`: {error}.");
     }
-    Ok(HttpResponse::Ok().json(updated.map_err(|error| Error::from(error).in_reason())?))
+    Ok(HttpResponse::Ok().json(updated.map_err(|error| HttpError::from(error).in_reason())?))
 }
 
 /// Returns the slot of a pipe, or 404.
-fn slot(state: &State, id: &str) -> Result<Arc<dyn Slot>, Error> {
-    let unknown = || Error::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"));
+fn slot(state: &HostState, id: &str) -> Result<Arc<dyn Slot>, HttpError> {
+    let unknown = || HttpError::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"));
     state.registry.slot(id).ok_or_else(unknown)
 }

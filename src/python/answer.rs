@@ -4,7 +4,7 @@
 use super::{host_models::HostModels, slot::PythonSlot};
 use futures_util::{StreamExt, stream};
 use pipe_sdk::{Call, Chunk, ChunkStream, PipeError, Result};
-use python_worker::{CallStream, Item, ItemDecoder, Worker, WorkerError};
+use python_worker::{CallStream, Item, Worker, WorkerError, YieldedItemDecoder};
 use resilience::{
     Attempt, CallError, Classify, FailureKind, FirstByteElapsed, InFlightCall, Verdict,
 };
@@ -64,7 +64,7 @@ pub async fn answer(slot: Arc<PythonSlot>, call: Call) -> Result<ChunkStream> {
         pending: VecDeque::new(),
         first,
         items,
-        decoder: ItemDecoder::default(),
+        decoder: YieldedItemDecoder::default(),
         in_flight: Some(in_flight),
         is_done: false,
         slot,
@@ -103,7 +103,7 @@ struct PythonAnswer {
     pending: VecDeque<Chunk>,
     first: Option<Item>,
     items: CallStream,
-    decoder: ItemDecoder,
+    decoder: YieldedItemDecoder,
     in_flight: Option<InFlightCall>,
     is_done: bool,
     slot: Arc<PythonSlot>,

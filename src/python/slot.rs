@@ -103,7 +103,7 @@ impl PythonSlot {
     ) -> Self {
         let spec = form::build_spec(&description);
         let found = valve_store.load(stem).await.unwrap_or_else(|error| LoadedValves {
-            trouble: Some(error.to_string()),
+            problem: Some(error.to_string()),
             ..LoadedValves::default()
         });
         let settings = EffectiveValves::new(&spec, sources.layers(id, &spec), found);

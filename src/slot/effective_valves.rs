@@ -24,15 +24,15 @@ pub(crate) struct EffectiveValves {
     /// The errors in the layers.
     faults: Vec<ValveError>,
     /// The problem with the saved valves.
-    pub trouble: Option<String>,
+    pub problem: Option<String>,
 }
 
 impl EffectiveValves {
     pub fn new(spec: &ValvesSpec, layers: ValveLayers, found: LoadedValves) -> Self {
-        let LoadedValves { values: saved, version, trouble } = found;
+        let LoadedValves { values: saved, version, problem } = found;
         let (values, sources, faults) = layers.merge(spec, &saved);
         let paths = Values::default();
-        Self { layers, saved, version, values, sources, paths, faults, trouble }
+        Self { layers, saved, version, values, sources, paths, faults, problem }
     }
 
     /// Checks and resolves the paths among the values.
@@ -90,7 +90,7 @@ impl EffectiveValves {
                 }
                 Err(rule) if may_be_missing => {
                     tracing::error!("The valve `{name}` is not followed: it {rule}.");
-                    settings.trouble.get_or_insert(format!("`{name}` is not followed: it {rule}"));
+                    settings.problem.get_or_insert(format!("`{name}` is not followed: it {rule}"));
                     settings.paths.insert(name, Value::Null);
                 }
                 Err(rule) => settings.faults.push(ValveError::new(name, rule)),

@@ -65,7 +65,7 @@ impl<P: Pipe> PipeSlot<P> {
     ) -> Arc<dyn Slot> {
         let spec = ValvesSpec::for_valves::<P::Valves>();
         let unread = |error: &PipeError| LoadedValves {
-            trouble: Some(error.to_string()),
+            problem: Some(error.to_string()),
             ..LoadedValves::default()
         };
         let found = match valve_store.load(P::ID).await {
@@ -82,8 +82,8 @@ impl<P: Pipe> PipeSlot<P> {
             }
             Err(error) => (settings, Err(error.to_string())),
         };
-        if let Err(trouble) = &pipe {
-            tracing::error!(pipe.id = P::ID, "`{}` did not start: {trouble}.", P::ID);
+        if let Err(problem) = &pipe {
+            tracing::error!(pipe.id = P::ID, "`{}` did not start: {problem}.", P::ID);
         }
         let state = ArcSwap::from_pointee(PipeState::new(settings, pipe));
         Arc::new(Self { sources, spec, valve_store, state, update_lock: Arc::default() })
@@ -125,8 +125,8 @@ impl<P: Pipe> PipeSlot<P> {
     }
 
     fn running_pipe(&self) -> Result<Arc<P>> {
-        let not_running_error = |trouble: &String| PipeError::Unavailable {
-            message: format!("`{}` is not running: {trouble}", P::ID),
+        let not_running_error = |problem: &String| PipeError::Unavailable {
+            message: format!("`{}` is not running: {problem}", P::ID),
             retry_after: None,
         };
         self.state.load().pipe.as_ref().map(Arc::clone).map_err(not_running_error)
@@ -219,8 +219,8 @@ impl<P: Pipe> Slot for PipeSlot<P> {
     fn health_problem(&self) -> Option<String> {
         let state = self.state.load();
         match &state.pipe {
-            Ok(pipe) => pipe.health_problem().or_else(|| state.settings.trouble.clone()),
-            Err(trouble) => Some(trouble.clone()),
+            Ok(pipe) => pipe.health_problem().or_else(|| state.settings.problem.clone()),
+            Err(problem) => Some(problem.clone()),
         }
     }
 
@@ -302,8 +302,8 @@ impl<P: Pipe> Slot for PipeSlot<P> {
 
 /// Logs the problem with the saved valves, if there is one.
 pub(super) fn warn_if_unreadable<P: Pipe>(found: LoadedValves) -> LoadedValves {
-    if let Some(trouble) = &found.trouble {
-        tracing::error!(pipe.id = P::ID, "The saved valves of `{}`: {trouble}.", P::ID);
+    if let Some(problem) = &found.problem {
+        tracing::error!(pipe.id = P::ID, "The saved valves of `{}`: {problem}.", P::ID);
     }
     found
 }

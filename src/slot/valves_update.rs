@@ -23,10 +23,10 @@ impl<P: Pipe> PipeSlot<P> {
         let update = ValvesUpdate { spec: &self.spec, values, sources, saved };
         let ParsedUpdate { saved, entered_secrets } =
             update.parse(posted).map_err(PipeError::BadValves)?;
-        if saved == state.settings.saved && state.pipe.is_ok() && state.settings.trouble.is_none() {
+        if saved == state.settings.saved && state.pipe.is_ok() && state.settings.problem.is_none() {
             return Ok(self.spec.mask_values(values));
         }
-        let next = LoadedValves { values: saved, version: *version, trouble: None };
+        let next = LoadedValves { values: saved, version: *version, problem: None };
         let settings = EffectiveValves::new(&self.spec, layers.clone(), next);
         let before = Some(&state.settings);
         let mut settings = settings.resolve_paths(&self.spec, &self.sources, before).await?;
@@ -75,7 +75,7 @@ impl<P: Pipe> PipeSlot<P> {
         let found = self.valve_store.load(P::ID).await?;
         let state = self.state.load_full();
         let known = &state.settings;
-        if found.version == known.version && known.trouble.is_none() {
+        if found.version == known.version && known.problem.is_none() {
             return Ok(());
         }
         let layers = known.layers.clone();
@@ -86,10 +86,10 @@ impl<P: Pipe> PipeSlot<P> {
             Ok(pipe) => Ok(pipe),
             // The running pipe stays; the saved values are shown, so that they can be corrected.
             Err(error) => {
-                let trouble =
+                let problem =
                     format!("the valves that another replica saved cannot be used here: {error}");
-                tracing::error!(pipe.id = P::ID, "`{}` keeps its valves: {trouble}.", P::ID);
-                settings.trouble = Some(trouble);
+                tracing::error!(pipe.id = P::ID, "`{}` keeps its valves: {problem}.", P::ID);
+                settings.problem = Some(problem);
                 state.pipe.clone()
             }
         };

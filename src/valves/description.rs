@@ -1,7 +1,7 @@
 //! The description of valves for the admin page: each with its value, its source and its rules.
 
 use super::{
-    Values, ValveKind, ValveProperty, ValveSource, ValveSources, ValvesSpec, form::SHOW_ADVANCED,
+    SHOW_ADVANCED, Values, ValveKind, ValveProperty, ValveSource, ValveSources, ValvesSpec,
 };
 use serde::Serialize;
 use serde_json::Value;

@@ -1,13 +1,12 @@
 //! The form of a pipe's valves, as Open WebUI's page draws it: texts with defaults, and the valves
 //! that a short form leaves out.
 
-use super::{Values, ValveKind, ValveProperty, ValveSource, ValveSources, ValvesSpec};
+use super::{
+    SHOW_ADVANCED, Values, ValveKind, ValveProperty, ValveSource, ValveSources, ValvesSpec,
+};
 use pipe_sdk::ValveError;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeSet;
-
-/// The valve of long forms that shows the advanced valves. The host adds it.
-pub const SHOW_ADVANCED: &str = "show_advanced";
 
 /// The form of one pipe's valves.
 #[derive(Debug)]
@@ -30,17 +29,6 @@ pub struct FormValues<'a> {
     pub default_sources: &'a ValveSources,
     /// The faults of the layers. Their valves are always shown.
     pub faults: &'a [ValveError],
-}
-
-/// Returns the valve that shows the advanced ones.
-pub(super) fn show_advanced() -> ValveProperty {
-    let schema = json!({
-        "type": "boolean",
-        "title": "Show advanced settings",
-        "description": "Shows every setting of this pipe. While it is off, the form has the everyday \
-                        ones and those that were changed here. Save to switch.",
-    });
-    ValveProperty::new(SHOW_ADVANCED.into(), &schema, false.into())
 }
 
 impl ValvesForm {

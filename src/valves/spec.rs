@@ -5,12 +5,15 @@
 //! plain here, once, and the reading of values goes by the same properties.
 
 use super::{
-    ModelReference, PathKind, Values, credentials::holds_credentials, form,
+    ModelReference, PathKind, Values, credentials::holds_credentials,
     model_reference::parse_references,
 };
 use pipe_sdk::{Secret, Valves};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
+
+/// The valve of long forms that shows the advanced valves. The host adds it.
+pub const SHOW_ADVANCED: &str = "show_advanced";
 
 /// All valves of one pipe, in the order of its struct.
 #[derive(Debug)]
@@ -88,7 +91,7 @@ impl ValvesSpec {
         };
         let mut properties: Vec<_> = properties.into_iter().map(property).collect();
         if properties.iter().any(|property| property.is_everyday) {
-            properties.insert(0, form::show_advanced());
+            properties.insert(0, show_advanced());
         }
         Self { properties }
     }
@@ -215,6 +218,17 @@ impl ValveProperty {
     pub fn bound(&self, keyword: &str) -> Option<f64> {
         self.form.get(keyword).and_then(Value::as_f64)
     }
+}
+
+/// Returns the valve that shows the advanced ones.
+fn show_advanced() -> ValveProperty {
+    let schema = json!({
+        "type": "boolean",
+        "title": "Show advanced settings",
+        "description": "Shows every setting of this pipe. While it is off, the form has the everyday \
+                        ones and those that were changed here. Save to switch.",
+    });
+    ValveProperty::new(SHOW_ADVANCED.into(), &schema, false.into())
 }
 
 /// Returns the schema without its `anyOf` with null, and whether it accepts null.

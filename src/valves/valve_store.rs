@@ -1,6 +1,6 @@
 //! Stores of saved valves: files of this host, or a database that replicas share.
 
-use super::{Values, ValvesFile};
+use super::{LoadedValves, Values, ValvesFile};
 use futures_util::future::BoxFuture;
 use pipe_sdk::{PipeError, Result};
 use std::{io, path::PathBuf, time::Duration};
@@ -24,17 +24,6 @@ pub trait ValveStore: Send + Sync {
     ) -> BoxFuture<'_, Result<Option<Version>>>;
     /// Deletes the saved valves of a pipe, and copies of them. On an error some may be left.
     fn delete(&self, pipe: &'static str) -> BoxFuture<'_, Result<()>>;
-}
-
-/// Saved valves as they were loaded.
-#[derive(Debug, Default, PartialEq)]
-pub struct LoadedValves {
-    /// The valves, empty if none were saved.
-    pub values: Values,
-    /// The version, if other replicas save too.
-    pub version: Option<Version>,
-    /// The problem with the file, and what was done about it.
-    pub trouble: Option<String>,
 }
 
 /// A store in files of the data folder, which only this host writes.
@@ -111,7 +100,7 @@ impl ValveStore for SavedValves {
             Ok(loaded.map_or_else(LoadedValves::default, |(values, version)| LoadedValves {
                 values,
                 version: Some(version),
-                trouble: None,
+                problem: None,
             }))
         })
     }

@@ -6,7 +6,7 @@
 //! is kept, so that a secret that was cleared is gone. With the operator's key both files are
 //! encrypted: `{"sealed": "…"}`.
 
-use super::{Values, valve_store::LoadedValves};
+use super::{LoadedValves, Values};
 use crate::regular_file;
 use serde_json::{Value, json};
 use std::{
@@ -55,11 +55,11 @@ impl ValvesFile {
                 LoadedValves { values: values.unwrap_or_default(), ..LoadedValves::default() }
             }
             Err(error) if !is_corrupt(&error) => {
-                let trouble = format!(
+                let problem = format!(
                     "{} cannot be read ({error}); nothing saved is used",
                     self.path().display()
                 );
-                LoadedValves { trouble: Some(trouble), ..LoadedValves::default() }
+                LoadedValves { problem: Some(problem), ..LoadedValves::default() }
             }
             Err(error) => {
                 let aside = self.corrupt_path();
@@ -71,13 +71,13 @@ impl ValvesFile {
                 let restored = last_good.as_ref().is_some_and(|values| self.save(values).is_ok());
                 let instead =
                     if restored { "its copy was restored" } else { "no saved valves are used" };
-                let trouble = format!(
+                let problem = format!(
                     "{} cannot be read ({error}); {moved}, {instead}",
                     self.path().display()
                 );
                 LoadedValves {
                     values: last_good.unwrap_or_default(),
-                    trouble: Some(trouble),
+                    problem: Some(problem),
                     ..LoadedValves::default()
                 }
             }
@@ -221,7 +221,7 @@ mod tests {
             fs::write(saved.path(), corrupt).unwrap();
             let found = saved.load();
             assert_eq!(found.values, values("b"), "{corrupt:?}");
-            assert!(found.trouble.unwrap().contains("valves.json.corrupt"));
+            assert!(found.problem.unwrap().contains("valves.json.corrupt"));
             assert_eq!(
                 saved.load(),
                 LoadedValves { values: values("b"), ..LoadedValves::default() },
@@ -248,7 +248,7 @@ mod tests {
         {
             let found = other.load();
             assert_eq!(found.values, Values::new());
-            assert!(found.trouble.unwrap().contains(words));
+            assert!(found.problem.unwrap().contains(words));
             other.save(&values("lost")).unwrap_err();
         }
         assert_eq!(saved.load().values, values("canary"));

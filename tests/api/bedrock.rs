@@ -128,8 +128,8 @@ fn refusal(bedrock: &Emulator, chat: &RecordedRequest) -> Option<String> {
     let target = chat.target.as_deref().unwrap();
     let model = bedrock.catalogue().resolve_model(&chat.region, target).unwrap();
     let validate = match chat.operation {
-        Some(Operation::Converse) => validate::converse,
-        _ => validate::converse_stream,
+        Some(Operation::Converse) => validate::check_converse,
+        _ => validate::check_converse_stream,
     };
     let fault = validate(model, &chat.json).err()?;
     Some(format!("{target}: {fault:?} {}", chat.json))

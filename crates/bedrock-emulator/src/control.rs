@@ -29,9 +29,9 @@ fn answer(
 ) -> Result<Value, BedrockException> {
     match operation {
         Operation::ListFoundationModels => Ok(list_models(state, call)),
-        Operation::GetFoundationModel => get_model(state, call),
+        Operation::GetFoundationModel => get_foundation_model(state, call),
         Operation::GetFoundationModelAvailability => get_availability(state, call),
-        Operation::ListInferenceProfiles => list_profiles(state, call),
+        Operation::ListInferenceProfiles => list_inference_profiles(state, call),
         Operation::GetInferenceProfile => get_profile(state, call),
         Operation::ListImportedModels => {
             list(state, call, DeploymentKind::Imported, "modelSummaries")
@@ -81,7 +81,10 @@ fn list_models(state: &EmulatorState, call: &ReceivedRequest) -> Value {
     json!({ "modelSummaries": summaries })
 }
 
-fn get_model(state: &EmulatorState, call: &ReceivedRequest) -> Result<Value, BedrockException> {
+fn get_foundation_model(
+    state: &EmulatorState,
+    call: &ReceivedRequest,
+) -> Result<Value, BedrockException> {
     let model =
         state.catalogue.find_listed_model(&call.region, call.target()).ok_or_else(unknown_model)?;
     Ok(json!({ "modelDetails": summary(model, &call.region) }))
@@ -102,7 +105,10 @@ fn get_availability(
     }))
 }
 
-fn list_profiles(state: &EmulatorState, call: &ReceivedRequest) -> Result<Value, BedrockException> {
+fn list_inference_profiles(
+    state: &EmulatorState,
+    call: &ReceivedRequest,
+) -> Result<Value, BedrockException> {
     let kind = call.query("type");
     let profiles: Vec<_> = state
         .catalogue

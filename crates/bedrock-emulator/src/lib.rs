@@ -77,7 +77,7 @@ pub use usage::TokenUsage;
 
 use auth::AcceptedCredentials;
 use request_log::RequestLog;
-use state::{EmulatorState, locked};
+use state::{EmulatorState, lock};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -177,30 +177,30 @@ impl Emulator {
     /// Queues a script for requests to models that match the pattern, only in regions that match
     /// theirs.
     pub fn script_model_in(&self, region: &str, model: &str, script: Script) {
-        locked(&self.state.models).add(region, model, script);
+        lock(&self.state.models).add(region, model, script);
     }
 
     /// Queues a script for control-plane requests to regions that match the pattern. It can delay,
     /// fail or hang a request; the content of the lists cannot be scripted.
     pub fn script_region(&self, region: &str, script: Script) {
-        locked(&self.state.regions).add(region, ANY, script);
+        lock(&self.state.regions).add(region, ANY, script);
     }
 
     /// Queues a script for one operation of the control plane in regions that match the pattern,
     /// for example to deny the account one list and allow the others.
     pub fn script_list(&self, region: &str, operation: Operation, script: Script) {
-        locked(&self.state.regions).add(region, &format!("{operation:?}"), script);
+        lock(&self.state.regions).add(region, &format!("{operation:?}"), script);
     }
 
     /// Removes all scripts.
     pub fn clear_scripts(&self) {
-        *locked(&self.state.models) = Default::default();
-        *locked(&self.state.regions) = Default::default();
+        *lock(&self.state.models) = Default::default();
+        *lock(&self.state.regions) = Default::default();
     }
 
     /// Makes all credentials expired, or valid again.
     pub fn expire_credentials(&self, expired: bool) {
-        locked(&self.state.credentials).expired = expired;
+        lock(&self.state.credentials).expired = expired;
     }
 
     /// Returns the catalogue of this emulator.

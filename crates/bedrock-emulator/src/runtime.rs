@@ -7,7 +7,7 @@ use crate::operation::Operation;
 use crate::received_request::ReceivedRequest;
 use crate::response::{Damage, EmulatorResponse};
 use crate::script::{self, InjectedFault, Script};
-use crate::state::{EmulatorState, apply_script, locked};
+use crate::state::{EmulatorState, apply_script, lock};
 use crate::{demo, invoke, playback, tokens, validate};
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
@@ -37,10 +37,13 @@ async fn converse(
 ) -> Result<EmulatorResponse, BedrockException> {
     let model = state.catalogue.resolve_model(&call.region, call.target())?;
     let body = call.json()?;
-    let check =
-        if operation.is_streaming() { validate::converse_stream } else { validate::converse };
+    let check = if operation.is_streaming() {
+        validate::check_converse_stream
+    } else {
+        validate::check_converse
+    };
     check(model, &body)?;
-    locked(&state.signatures).check(&body)?;
+    lock(&state.signatures).check(&body)?;
     let script = state.script_for_model(model, call);
     if let Some(reply) = apply_script(&script).await {
         return Ok(reply);
@@ -64,14 +67,14 @@ async fn events(
     let cached = state.look_up_prompt(call, model, body);
     if let script::ScriptedReply::Answer(answer) = &script.reply {
         let answer = answer.clone().with_cached_tokens(cached).with_request_metadata(body);
-        locked(&state.signatures).record(&answer);
+        lock(&state.signatures).record(&answer);
         return Ok(answer.stream(script.pace.unwrap_or_default()));
     }
     if let Some(relay) = &state.relay {
         return relay.stream_answer(model, body).await;
     }
     let answer = demo::answer(model, &call.region, body, cached).with_request_metadata(body);
-    locked(&state.signatures).record(&answer);
+    lock(&state.signatures).record(&answer);
     Ok(answer.stream(script.pace.unwrap_or(state.pace)))
 }
 
@@ -144,7 +147,7 @@ fn count_tokens(
     call: &ReceivedRequest,
 ) -> Result<EmulatorResponse, BedrockException> {
     let body = call.json()?;
-    validate::count_tokens(&body)?;
+    validate::check_count_tokens(&body)?;
     state.catalogue.find_listed_model(&call.region, call.target()).ok_or_else(|| {
         BedrockException::validation("The provided model doesn't support counting tokens.")
     })?;
@@ -152,7 +155,7 @@ fn count_tokens(
 }
 
 fn apply_guardrail(call: &ReceivedRequest) -> Result<EmulatorResponse, BedrockException> {
-    validate::apply_guardrail(&call.json()?)?;
+    validate::check_apply_guardrail(&call.json()?)?;
     let free = json!({
         "topicPolicyUnits": 0,
         "contentPolicyUnits": 0,

@@ -39,7 +39,7 @@ impl EmulatorState {
         call: &ReceivedRequest,
         now: SystemTime,
     ) -> Result<(), BedrockException> {
-        locked(&self.credentials).check(call, now)
+        lock(&self.credentials).check(call, now)
     }
 
     /// Returns the next script for a request to this model, or that of the demo.
@@ -49,7 +49,7 @@ impl EmulatorState {
         call: &ReceivedRequest,
     ) -> Script {
         let names = [call.target(), &model.id];
-        locked(&self.models).next(&call.region, &names).unwrap_or_else(Script::demo)
+        lock(&self.models).next(&call.region, &names).unwrap_or_else(Script::demo)
     }
 
     /// Looks the prompt up in the prompt cache, and stores it there.
@@ -59,14 +59,14 @@ impl EmulatorState {
         model: &FoundationModel,
         body: &Value,
     ) -> Option<CachedTokens> {
-        locked(&self.prompts).look_up(&call.region, model, body)
+        lock(&self.prompts).look_up(&call.region, model, body)
     }
 
     /// Returns the next script for this control-plane operation in this region, or that of the
     /// demo.
     pub(crate) fn script_for_operation(&self, region: &str, operation: Operation) -> Script {
         let name = format!("{operation:?}");
-        locked(&self.regions).next(region, &[&name]).unwrap_or_else(Script::demo)
+        lock(&self.regions).next(region, &[&name]).unwrap_or_else(Script::demo)
     }
 }
 
@@ -84,6 +84,6 @@ pub(crate) async fn apply_script(script: &Script) -> Option<EmulatorResponse> {
 }
 
 /// Locks a mutex, also after a panic of another holder.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -60,23 +60,26 @@ const CHECKS: [Check; 27] = [
 ];
 
 /// Checks a `Converse` body for this model.
-pub fn converse(model: &FoundationModel, body: &Value) -> Result<(), BedrockException> {
+pub fn check_converse(model: &FoundationModel, body: &Value) -> Result<(), BedrockException> {
     schema::check(Shape::Converse, body)?;
     CHECKS.iter().try_for_each(|check| check(model, body))
 }
 
 /// Checks a `ConverseStream` body for this model.
-pub fn converse_stream(model: &FoundationModel, body: &Value) -> Result<(), BedrockException> {
+pub fn check_converse_stream(
+    model: &FoundationModel,
+    body: &Value,
+) -> Result<(), BedrockException> {
     schema::check(Shape::ConverseStream, body)?;
     family::check_supports_streaming(model, body)?;
     CHECKS.iter().try_for_each(|check| check(model, body))
 }
 
-pub(crate) fn count_tokens(body: &Value) -> Result<(), BedrockException> {
+pub(crate) fn check_count_tokens(body: &Value) -> Result<(), BedrockException> {
     schema::check(Shape::CountTokens, body)
 }
 
-pub(crate) fn apply_guardrail(body: &Value) -> Result<(), BedrockException> {
+pub(crate) fn check_apply_guardrail(body: &Value) -> Result<(), BedrockException> {
     schema::check(Shape::ApplyGuardrail, body)
 }
 

@@ -30,7 +30,7 @@ pub enum JsonLimitsError {
 #[derive(Debug)]
 pub struct JsonLimits {
     pieces: usize,
-    most: usize,
+    max_pieces: usize,
     depth: usize,
     within: Within,
 }
@@ -46,8 +46,8 @@ enum Within {
 
 impl JsonLimits {
     /// Allows this number of pieces. Each `{`, `[`, `,` and `:` outside of texts is one.
-    pub fn up_to(most: usize) -> Self {
-        Self { pieces: 0, most, depth: 0, within: Within::Structure }
+    pub fn up_to(max_pieces: usize) -> Self {
+        Self { pieces: 0, max_pieces, depth: 0, within: Within::Structure }
     }
 
     /// Reads a chunk, and returns the number of pieces in it.
@@ -97,8 +97,8 @@ impl JsonLimits {
         if self.depth > MAX_DEPTH {
             return Err(JsonLimitsError::TooDeep);
         }
-        if self.pieces > self.most {
-            return Err(JsonLimitsError::TooManyPieces(self.most));
+        if self.pieces > self.max_pieces {
+            return Err(JsonLimitsError::TooManyPieces(self.max_pieces));
         }
         Ok(())
     }

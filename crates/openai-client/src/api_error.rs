@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use pipe_sdk::is_context_overflow;
-use resilience::{FailureKind, Suspect, Verdict};
+use resilience::{FailureKind, FailureSource, Verdict};
 use serde_json::{Map, Value};
 use std::time::{Duration, SystemTime};
 
@@ -109,7 +109,7 @@ impl ApiError {
             502 | 503 | 529 => Verdict::failure(FailureKind::Server)
                 .retryable()
                 .with_retry_after(self.retry_after)
-                .with_suspect(Suspect::Upstream),
+                .with_failure_source(FailureSource::Upstream),
             0 | 500..=599 => Verdict::failure(FailureKind::Server),
             300..=399 => Verdict::failure(FailureKind::Protocol),
             _ => Verdict::success(),

@@ -34,6 +34,7 @@
 mod answer_decoder;
 mod api_error;
 mod base_url;
+mod call_ids;
 mod chat_answer;
 mod completion;
 mod embed;

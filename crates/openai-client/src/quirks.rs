@@ -4,7 +4,7 @@
 mod size_limits;
 mod token_limits;
 
-use crate::{ApiError, base_url::Vendor, request::CallIdForm};
+use crate::{ApiError, base_url::Vendor, call_ids::CallIdForm};
 use pipe_sdk::{Body, Content, Part, Role, Tool, find_remaining_tokens, without_quotes};
 use size_limits::SizedField;
 use std::fmt;

@@ -1,13 +1,11 @@
 //! The body of a chat completion request: OpenAI's fields and the user's own parameters, without
 //! fields that only Open WebUI knows.
 
-mod call_ids;
 mod messages;
 mod parts;
 mod tools;
 
 use crate::{OpenAiError, base_url::Vendor, quirks::Quirks};
-pub(crate) use call_ids::CallIdForm;
 use messages::{RequestMessage, write_messages};
 use pipe_sdk::Body;
 use serde::{Serialize, Serializer, ser::SerializeMap};

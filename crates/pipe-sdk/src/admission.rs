@@ -59,7 +59,7 @@ impl Admission {
         ledger: Arc<dyn Ledger>,
         charges: Vec<Charge>,
     ) -> Result<Option<Exceeded>> {
-        let (places, charges) = self.missing(charges);
+        let (places, charges) = self.find_missing(charges);
         if charges.is_empty() {
             return Ok(None);
         }
@@ -77,7 +77,7 @@ impl Admission {
     }
 
     /// Returns the charges that are still to be taken, with the place of each among all.
-    fn missing(&self, charges: Vec<Charge>) -> (Vec<usize>, Vec<Charge>) {
+    fn find_missing(&self, charges: Vec<Charge>) -> (Vec<usize>, Vec<Charge>) {
         let state = self.state();
         let missing = charges.into_iter().enumerate().filter_map(|(place, take)| {
             let Some(taken) = state.taken.get(&take.key) else { return Some((place, take)) };

@@ -65,7 +65,8 @@ pub struct Collection {
     /// The model of its vectors; `None` if it is searched by words alone.
     pub model: Option<String>,
     /// The reason why it is not up to date, or is not searched by all that it could be.
-    pub trouble: Option<String>,
+    #[serde(rename = "trouble")]
+    pub problem: Option<String>,
 }
 
 /// Settings of a collection. Those that are not given stay, or are those of the pipe's valves.
@@ -261,7 +262,8 @@ pub struct SearchHit {
     /// The score by which it is ranked.
     pub score: f32,
     /// The BM25 score.
-    pub words: f32,
+    #[serde(rename = "words")]
+    pub bm25_score: f32,
     /// The rank in keyword search, from 1.
     pub words_rank: Option<u32>,
     /// The cosine of its vector and that of the question.

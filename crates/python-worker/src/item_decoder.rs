@@ -30,16 +30,16 @@ const EVENT_KINDS: [&str; 14] = [
 
 /// Decodes the items of one answer.
 #[derive(Debug, Default)]
-pub struct ItemDecoder {
+pub struct YieldedItemDecoder {
     finish: Option<FinishReason>,
     usage: Option<Usage>,
     /// `true` if lines of an event stream have arrived.
     is_event_stream: bool,
     /// True once a choice has said something.
-    has_spoken: bool,
+    has_content: bool,
 }
 
-impl ItemDecoder {
+impl YieldedItemDecoder {
     /// Returns the chunks of an item.
     ///
     /// # Errors
@@ -99,10 +99,10 @@ impl ItemDecoder {
     /// delta the message so far.
     fn parse_choice(&mut self, choice: &Value) -> Vec<Chunk> {
         let mut chunks = parse_message(&choice["delta"]);
-        if chunks.is_empty() && (choice["delta"].is_null() || !self.has_spoken) {
+        if chunks.is_empty() && (choice["delta"].is_null() || !self.has_content) {
             chunks = parse_message(&choice["message"]);
         }
-        self.has_spoken |= !chunks.is_empty();
+        self.has_content |= !chunks.is_empty();
         chunks
     }
 }
@@ -222,7 +222,7 @@ mod tests {
                 vec![content("c")],
             ),
         ];
-        let mut decoder = ItemDecoder::default();
+        let mut decoder = YieldedItemDecoder::default();
         for (item, chunks) in cases {
             assert_eq!(decoder.decode(item.clone()).unwrap(), chunks, "{item:?}");
         }
@@ -237,7 +237,7 @@ mod tests {
         let whole = [choice("", "ab")];
         let stream = [choice("a", "a"), choice("b", "ab"), choice("", "ab")];
         for (items, chunks) in [(&whole[..], vec!["ab"]), (&stream, vec!["a", "b"])] {
-            let mut decoder = ItemDecoder::default();
+            let mut decoder = YieldedItemDecoder::default();
             let decoded = items.iter().flat_map(|item| decoder.decode(item.clone()).unwrap());
             let chunks: Vec<_> = chunks.into_iter().map(content).collect();
             assert_eq!(decoded.collect::<Vec<_>>(), chunks);
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn finish_and_usage_come_once_and_last() {
-        let mut decoder = ItemDecoder::default();
+        let mut decoder = YieldedItemDecoder::default();
         for total in [3, 7] {
             let item = json!({
                 "choices": [{"delta": {}, "finish_reason": "length"}],
@@ -263,7 +263,7 @@ mod tests {
     fn events_are_the_pipes_own_and_never_run_code() {
         let status = json!({"event": {"type": "status", "data": {"done": true}}});
         let event = Event { kind: "status", data: json!({"done": true}) };
-        let mut decoder = ItemDecoder::default();
+        let mut decoder = YieldedItemDecoder::default();
         let decoded = decoder.decode(Item::Object(status.clone())).unwrap();
         assert_eq!(decoded, [Chunk::Event(event)]);
         assert_eq!(decoder.decode(text(&format!("data: {status}"))).unwrap(), []);
@@ -276,7 +276,7 @@ mod tests {
         for error in
             [json!({"error": {"message": "m"}}), json!({"error": "m"}), json!({"detail": "m"})]
         {
-            let mut decoder = ItemDecoder::default();
+            let mut decoder = YieldedItemDecoder::default();
             assert_eq!(decoder.decode(Item::Object(error)).unwrap_err().to_string(), "m");
         }
     }

@@ -6,7 +6,7 @@
 //!
 //! A [`PipelineSource`] is what can be read of a file without running it: its front matter and its
 //! imports. From these come its [`Requirements`], for which an [`Interpreter`] makes a virtual
-//! environment once. [`ItemDecoder`] turns what a pipe yields into chunks.
+//! environment once. [`YieldedItemDecoder`] turns what a pipe yields into chunks.
 
 mod environment;
 mod error;
@@ -25,10 +25,10 @@ mod worker;
 pub use environment::{EnvironmentCache, PackageInstaller};
 pub use error::WorkerError;
 pub use interpreter::Interpreter;
-pub use item_decoder::ItemDecoder;
+pub use item_decoder::YieldedItemDecoder;
 pub use output::{OutputSink, Redactor};
 pub use process::{ProcessLimits, ProcessSettings, UserId};
 pub use protocol::{Description, Item, ListedModel};
 pub use requirements::Requirements;
 pub use source::PipelineSource;
-pub use worker::{CallStream, Question, QuestionHandler, ReplySender, Worker};
+pub use worker::{CallStream, HostCall, HostCallHandler, HostCallResponder, Worker};

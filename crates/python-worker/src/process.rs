@@ -65,7 +65,7 @@ const RUNNER: [(&str, &str); 9] = [
 ];
 
 /// The modules of the program that begins each [`ProcessTree`].
-const SUPERVISOR: [&str; 3] = [
+const SUPERVISOR_SOURCES: [&str; 3] = [
     include_str!("runner/attributes.py"),
     include_str!("runner/supervise.py"),
     include_str!("runner/confine.py"),
@@ -156,7 +156,7 @@ impl Confinement<'_> {
         let mut command = Command::new(&interpreter.path);
         // Without `site`, since that runs code of packages (`.pth` files, `sitecustomize`).
         command
-            .args(["-I", "-S", "-c", &[&SUPERVISOR.concat(), CONFINED_EXEC].concat()])
+            .args(["-I", "-S", "-c", &[&SUPERVISOR_SOURCES.concat(), CONFINED_EXEC].concat()])
             .arg(settings.to_string())
             .args(program)
             .env_clear();

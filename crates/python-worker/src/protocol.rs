@@ -71,7 +71,7 @@ pub struct WorkerFrame {
     pub ready: Option<Ready>,
     /// The id of a question, with which the file calls the host.
     pub question: Option<u64>,
-    /// The method that the question calls.
+    /// The method of the question: `chat` or `models`.
     pub method: Option<String>,
     /// The arguments of the question.
     pub body: Option<Value>,

@@ -1,11 +1,11 @@
 //! A worker: a process that has loaded a file and answers calls.
 
 mod call_stream;
+mod host_call;
 mod outbox;
-mod question;
 
 pub use call_stream::CallStream;
-pub use question::{Question, QuestionHandler, ReplySender};
+pub use host_call::{HostCall, HostCallHandler, HostCallResponder};
 
 use crate::{
     error::WorkerError,
@@ -69,8 +69,8 @@ enum Retirement {
 /// A call in flight.
 struct CallEntry {
     events: mpsc::Sender<CallEvent>,
-    questions: Option<Arc<dyn QuestionHandler>>,
-    question_tasks: Vec<Task>,
+    host_call_handler: Option<Arc<dyn HostCallHandler>>,
+    host_call_tasks: Vec<Task>,
 }
 
 impl Worker {
@@ -144,14 +144,14 @@ impl Worker {
         &self,
         method: &str,
         arguments: &impl Serialize,
-        questions: Option<Arc<dyn QuestionHandler>>,
+        host_call_handler: Option<Arc<dyn HostCallHandler>>,
     ) -> Result<CallStream, WorkerError> {
         let unwritable = |error: serde_json::Error| WorkerError::Protocol(error.to_string());
         let arguments = &to_raw_value(arguments).map_err(unwritable)?;
         let id = self.shared.next_id.fetch_add(1, Relaxed);
         // One more than the credit, for the end.
         let (sender, events) = mpsc::channel(CREDIT + 1);
-        let entry = CallEntry { events: sender, questions, question_tasks: Vec::new() };
+        let entry = CallEntry { events: sender, host_call_handler, host_call_tasks: Vec::new() };
         self.shared.calls().insert(id, entry);
         if self.shared.exited.borrow().is_some() {
             // The supervisor has gone and would not end the call.
@@ -266,14 +266,14 @@ impl Shared {
         }
         let Some(id) = frame.id else { return };
         if let Some(question) = frame.question {
-            let question_body = frame.body.unwrap_or_default();
+            let arguments = frame.body.unwrap_or_default();
             let method = frame.method.unwrap_or_default();
-            self.answer(id, question, Question { method, body: question_body });
+            self.answer(id, question, HostCall { method, body: arguments });
         }
         let event = match (frame.item, frame.end, frame.error) {
             (Some(item), ..) => match Unread::count(&self.unread, length) {
                 Some(unread) => CallEvent::Item(item, unread),
-                None => return self.cut(id),
+                None => return self.abort_call(id),
             },
             (_, Some(result), _) => CallEvent::End(result),
             (.., Some(error)) => CallEvent::Error(match error.valves {
@@ -293,31 +293,31 @@ impl Shared {
         if let Some(sender) = sender
             && let Err(mpsc::error::TrySendError::Full(_)) = sender.try_send(event)
         {
-            self.cut(id);
+            self.abort_call(id);
         }
     }
 
     /// Ends a call of which too much has come.
-    fn cut(&self, id: u64) {
+    fn abort_call(&self, id: u64) {
         self.calls().remove(&id);
         self.outbox.push(&HostFrame::Cancel { id });
     }
 
-    /// Answers a question of the file.
-    fn answer(self: &Arc<Self>, id: u64, question: u64, asked: Question) {
-        let replies = ReplySender { shared: Arc::clone(self), question };
+    /// Answers a call of the file to the host.
+    fn answer(self: &Arc<Self>, id: u64, question: u64, host_call: HostCall) {
+        let responder = HostCallResponder { shared: Arc::clone(self), question };
         let mut calls = self.calls();
         let entry = calls.get_mut(&id);
-        let handler = entry.as_ref().and_then(|entry| entry.questions.clone());
+        let handler = entry.as_ref().and_then(|entry| entry.host_call_handler.clone());
         let (Some(entry), Some(handler)) = (entry, handler) else {
             drop(calls);
-            replies.send_frame(None, Some("this call cannot ask models of the host".into()));
+            responder.send_frame(None, Some("this call cannot ask models of the host".into()));
             return;
         };
-        entry.question_tasks.retain(|task| !task.is_finished());
-        entry.question_tasks.push(Task::spawn(async move {
-            let result = handler.answer(asked, replies.clone()).await;
-            replies.send_frame(None, result.err());
+        entry.host_call_tasks.retain(|task| !task.is_finished());
+        entry.host_call_tasks.push(Task::spawn(async move {
+            let result = handler.answer(host_call, responder.clone()).await;
+            responder.send_frame(None, result.err());
         }));
     }
 }

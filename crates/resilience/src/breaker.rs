@@ -6,7 +6,7 @@
 //! which each caller fills only a part, and only when several callers have seen failures. Failures
 //! before any request is sent (a refused connection) need no such care, and open it at once.
 
-use crate::{FailureKind, Limits, Suspect, Verdict, window::Window};
+use crate::{FailureKind, FailureSource, Limits, Verdict, window::Window};
 use pipe_sdk::{BreakerState, CallerId};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -205,12 +205,13 @@ impl CircuitBreaker {
         match self.phase {
             BreakerPhase::Closed => {
                 self.last_failure = kind;
-                self.window.push(now, ticket.caller, Some(verdict.suspect()));
+                self.window.push(now, ticket.caller, Some(verdict.failure_source()));
                 self.consecutive_failures = self.consecutive_failures.saturating_add(1);
                 let is_connect_failure = kind == FailureKind::Connect;
                 self.connect_failures =
                     if is_connect_failure { self.connect_failures.saturating_add(1) } else { 0 };
-                if let Some(period) = self.open_period_after(ticket, verdict.suspect(), now) {
+                if let Some(period) = self.open_period_after(ticket, verdict.failure_source(), now)
+                {
                     self.witnesses = self.window.witnesses(MAX_WITNESSES);
                     self.open(now, period);
                 }
@@ -221,7 +222,8 @@ impl CircuitBreaker {
                     self.witnesses.push(ticket.caller);
                 }
                 self.doubtful_probes += 1;
-                let is_sure = verdict.suspect() == Suspect::Upstream || self.rules.is_probed;
+                let is_sure =
+                    verdict.failure_source() == FailureSource::Upstream || self.rules.is_probed;
                 if is_sure || self.doubtful_probes >= MAX_DOUBTFUL_PROBES {
                     self.open(now, self.open_period(period.next));
                 } else {
@@ -262,7 +264,7 @@ impl CircuitBreaker {
     fn open_period_after(
         &mut self,
         ticket: CallTicket,
-        suspect: Suspect,
+        failure_source: FailureSource,
         now: Instant,
     ) -> Option<OpenPeriod> {
         let BreakerRules { failures, callers, is_probed, open_duration, .. } = self.rules;
@@ -271,10 +273,10 @@ impl CircuitBreaker {
             return Some(first);
         }
         if is_probed && self.consecutive_failures >= failures && !self.is_alive(ticket, now) {
-            return Some(match suspect {
-                Suspect::Upstream => first,
+            return Some(match failure_source {
+                FailureSource::Upstream => first,
                 // The request may have caused the failure. The result of the running probe decides.
-                Suspect::Either | Suspect::Request => {
+                FailureSource::Either | FailureSource::Request => {
                     OpenPeriod { duration: SUSPECTED_OPEN_DURATION, next: open_duration }
                 }
             });
@@ -331,7 +333,7 @@ mod tests {
     }
 
     fn unavailable() -> Verdict {
-        Verdict::failure(FailureKind::Server).with_suspect(Suspect::Upstream)
+        Verdict::failure(FailureKind::Server).with_failure_source(FailureSource::Upstream)
     }
 
     fn late() -> Verdict {

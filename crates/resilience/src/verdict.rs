@@ -17,14 +17,14 @@ pub struct Verdict {
     pub is_retryable: bool,
     /// The wait that the upstream asks for, as in `Retry-After`.
     pub retry_after: Option<Duration>,
-    /// The suspected cause of a failure, where it is not the usual one of its kind.
-    pub suspect: Option<Suspect>,
+    /// The suspected source of a failure, where it is not the usual one of its kind.
+    pub failure_source: Option<FailureSource>,
 }
 
-/// The suspected cause of a failure. A prompt that makes a model fail must not close the model to
+/// The suspected source of a failure. A prompt that makes a model fail must not close the model to
 /// everybody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Suspect {
+pub enum FailureSource {
     /// The upstream: it reports that it is not available, or it cannot be reached.
     Upstream,
     /// The upstream or the request.
@@ -98,13 +98,13 @@ impl FailureKind {
     }
 
     /// Returns the usual cause of a failure of this kind.
-    fn suspect(self) -> Suspect {
+    fn failure_source(self) -> FailureSource {
         match self {
-            Self::Connect => Suspect::Upstream,
+            Self::Connect => FailureSource::Upstream,
             Self::Server | Self::Protocol | Self::ConnectionLost | Self::Throttled => {
-                Suspect::Either
+                FailureSource::Either
             }
-            Self::Timeout | Self::Truncated | Self::IdleTimeout => Suspect::Request,
+            Self::Timeout | Self::Truncated | Self::IdleTimeout => FailureSource::Request,
         }
     }
 }
@@ -112,7 +112,7 @@ impl FailureKind {
 impl Verdict {
     /// Returns the verdict for an upstream that worked: any fault was the request's.
     pub fn success() -> Self {
-        Self { kind: None, is_retryable: false, retry_after: None, suspect: None }
+        Self { kind: None, is_retryable: false, retry_after: None, failure_source: None }
     }
 
     /// Returns the verdict for a failure of this kind.
@@ -134,12 +134,14 @@ impl Verdict {
 
     /// Returns the same verdict with another suspected cause.
     #[must_use]
-    pub fn with_suspect(self, suspect: Suspect) -> Self {
-        Self { suspect: Some(suspect), ..self }
+    pub fn with_failure_source(self, failure_source: FailureSource) -> Self {
+        Self { failure_source: Some(failure_source), ..self }
     }
 
     /// Returns the suspected cause of the failure.
-    pub fn suspect(&self) -> Suspect {
-        self.suspect.or(self.kind.map(FailureKind::suspect)).unwrap_or(Suspect::Request)
+    pub fn failure_source(&self) -> FailureSource {
+        self.failure_source
+            .or(self.kind.map(FailureKind::failure_source))
+            .unwrap_or(FailureSource::Request)
     }
 }

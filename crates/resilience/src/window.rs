@@ -1,6 +1,6 @@
 //! Counts the outcomes of recent calls by caller.
 
-use crate::Suspect;
+use crate::FailureSource;
 use pipe_sdk::CallerId;
 use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
@@ -19,7 +19,7 @@ pub(crate) struct Window {
 struct CallOutcome {
     at: Instant,
     caller: CallerId,
-    failure: Option<Suspect>,
+    failure: Option<FailureSource>,
 }
 
 /// The totals of a window.
@@ -57,7 +57,7 @@ impl Window {
     }
 
     /// Adds the outcome of a call.
-    pub fn push(&mut self, at: Instant, caller: CallerId, failure: Option<Suspect>) {
+    pub fn push(&mut self, at: Instant, caller: CallerId, failure: Option<FailureSource>) {
         self.expire_before(at);
         let mut own = self.calls.iter().enumerate().filter(|(_, call)| call.caller == caller);
         let oldest = own.next().map(|(place, _)| place);
@@ -75,14 +75,14 @@ impl Window {
     /// Returns the current totals.
     pub fn totals(&mut self, now: Instant) -> WindowTotals {
         self.expire_before(now);
-        let count = |is: fn(Suspect) -> bool| {
+        let count = |is: fn(FailureSource) -> bool| {
             self.calls.iter().filter(|call| call.failure.is_some_and(is)).count()
         };
         WindowTotals {
             calls: self.calls.len(),
             failed: count(|_| true),
-            owned: count(|suspect| suspect == Suspect::Upstream),
-            clear: count(|suspect| suspect != Suspect::Request),
+            owned: count(|failure_source| failure_source == FailureSource::Upstream),
+            clear: count(|failure_source| failure_source != FailureSource::Request),
             callers: self.witnesses(MAX_CALLS).len(),
         }
     }

@@ -59,7 +59,8 @@ pub struct IndexedDocument {
     /// The metadata that was stored with it.
     pub metadata: Map<String, Value>,
     /// The number of its chunks.
-    pub chunks: usize,
+    #[serde(rename = "chunks")]
+    pub chunk_count: usize,
     /// The time of storing, in seconds since 1970.
     pub stored_at: i64,
     /// The state in which searches find the document.

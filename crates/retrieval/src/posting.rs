@@ -43,7 +43,7 @@ pub(crate) struct PostingEdits {
 /// The number of chunks of an audience, and the number of terms in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CorpusStats {
-    pub(crate) chunks: i64,
+    pub(crate) chunk_count: i64,
     pub(crate) terms: i64,
 }
 
@@ -96,7 +96,7 @@ impl PostingEdits {
 
     fn add_to_stats(&mut self, audience: i64, by: i64, terms: usize) {
         let stats = self.stats.entry(audience).or_default();
-        stats.chunks += by;
+        stats.chunk_count += by;
         stats.terms += by * i64::try_from(terms).unwrap_or(i64::MAX);
     }
 }
@@ -183,7 +183,7 @@ impl PostingLists {
 
     /// Adds the statistics of an audience to which the viewer belongs.
     pub(crate) fn add_visible(&mut self, visible: CorpusStats) {
-        self.visible.chunks += visible.chunks;
+        self.visible.chunk_count += visible.chunk_count;
         self.visible.terms += visible.terms;
     }
 
@@ -234,7 +234,7 @@ fn add_counts(entry: &mut [u8; ENTRY_BYTES], other: &[u8; ENTRY_BYTES]) {
 
 /// The BM25 scores of the chunks for one query.
 pub(crate) struct Bm25Scores {
-    chunks: f32,
+    chunk_count: f32,
     average_terms: f32,
     scores: HashMap<i64, Vec<f32>>,
 }
@@ -243,10 +243,10 @@ impl Bm25Scores {
     /// Creates scores over the chunks that the viewer may see; hidden chunks do not influence them.
     #[expect(clippy::cast_precision_loss, reason = "counts")]
     fn new(visible: CorpusStats) -> Self {
-        let chunks = visible.chunks as f32;
+        let chunk_count = visible.chunk_count as f32;
         Self {
-            chunks,
-            average_terms: (visible.terms as f32 / chunks.max(1.0)).max(1.0),
+            chunk_count,
+            average_terms: (visible.terms as f32 / chunk_count.max(1.0)).max(1.0),
             scores: HashMap::new(),
         }
     }
@@ -256,7 +256,7 @@ impl Bm25Scores {
     fn add_word(&mut self, times: u16, rows: &[(i64, Vec<u8>)]) {
         let matching =
             (rows.iter().map(|(_, entries)| entries.len()).sum::<usize>() / ENTRY_BYTES) as f32;
-        let idf = (1.0 + (self.chunks - matching + 0.5) / (matching + 0.5)).ln();
+        let idf = (1.0 + (self.chunk_count - matching + 0.5) / (matching + 0.5)).ln();
         let weight = f32::from(times) * idf * (K1 + 1.0);
         let (short, per_term) = (K1 * (1.0 - B), K1 * B / self.average_terms);
         for (block, entries) in rows {

@@ -42,7 +42,7 @@ impl Index {
             let page = page.await?;
             let Some(last) = page.last() else { break };
             after = last.id.clone();
-            for listed in page.into_iter().filter(|listed| listed.chunks > 0) {
+            for listed in page.into_iter().filter(|listed| listed.chunk_count > 0) {
                 rechunked +=
                     usize::from(self.rechunk_document(&collection, listed, embedder).await?);
             }

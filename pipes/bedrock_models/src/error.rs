@@ -172,7 +172,7 @@ pub fn service_error_to_pipe_error(
         ("ModelErrorException" | "ModelStreamErrorException", 400..=499) if status != 424 => {
             model_error(service_error, status, name)
         }
-        (_, 400..=499) if status != 424 => rejected(service_error, status),
+        (_, 400..=499) if status != 424 => build_rejection(service_error, status),
         _ => PipeError::Upstream(format!(
             "Amazon Bedrock in {region} failed: {}",
             message_for_client(service_error)
@@ -181,7 +181,7 @@ pub fn service_error_to_pipe_error(
 }
 
 /// Returns the error of a request that the service, or a gateway before it, rejects.
-fn rejected(service_error: &ServiceError, status: u16) -> PipeError {
+fn build_rejection(service_error: &ServiceError, status: u16) -> PipeError {
     let message =
         format!("Amazon Bedrock refuses the request: {}", message_for_client(service_error));
     match status {

@@ -12,6 +12,7 @@
 mod filter;
 mod history;
 mod persona;
+mod pipe_id;
 mod prompt;
 mod recorder;
 mod request;
@@ -23,6 +24,7 @@ pub use valves::ConversationValves;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use persona::PersonaTable;
+use pipe_id::PIPE_ID;
 use pipe_sdk::{
     Body, Call, Chunk, ChunkStream, Conversation, ConversationVersion, Event, FilterBody,
     FilterCall, Host, Model, ModelResolution, Pipe, PipeError, Result, Serves, Usage, ValveError,
@@ -31,9 +33,6 @@ use pipe_sdk::{
 use recorder::Recorder;
 use request::{ConversationUse, Request};
 use std::{collections::BTreeSet, sync::Arc};
-
-/// The id of the pipe.
-const ID: &str = "conversation";
 
 /// The pipe.
 pub struct ConversationPipe {
@@ -50,7 +49,7 @@ struct History {
 }
 
 impl Pipe for ConversationPipe {
-    const ID: &'static str = ID;
+    const ID: &'static str = PIPE_ID;
     const NAME: &'static str = "Conversations with memory";
     type Valves = ConversationValves;
 
@@ -144,7 +143,7 @@ impl ConversationPipe {
     fn check_model(&self, model: &str) -> Result<()> {
         let is_served =
             !self.valves.filter && split_list(&self.valves.models).any(|id| id == model);
-        if is_served { Ok(()) } else { Err(PipeError::ModelNotFound(format!("{ID}.{model}"))) }
+        if is_served { Ok(()) } else { Err(PipeError::ModelNotFound(format!("{PIPE_ID}.{model}"))) }
     }
 
     /// Returns the conversation with the new turn of this request.

@@ -1,6 +1,6 @@
 //! The valves: personas, the window, the summary, and the limits of what is stored.
 
-use crate::persona;
+use crate::{persona, pipe_id::PIPE_ID};
 use pipe_sdk::{ValveError, Valves, split_list};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -122,7 +122,7 @@ impl Valves for ConversationValves {
                 }
             }
         }
-        let own = format!("{}.", crate::ID);
+        let own = format!("{PIPE_ID}.");
         let models = [("models", &self.models), ("summary_model", &self.summary_model)];
         for (valve, text) in models {
             if split_list(text).any(|id| id.starts_with(&own)) {

@@ -1,10 +1,10 @@
 //! One of the two backends, and its health.
 
 use crate::{
-    LOCAL_ID,
     backend_error::BackendError,
     cloud_budget::CloudBudget,
     endpoint::Endpoint,
+    pipe_id::LOCAL_MODEL_ID,
     started_answer::StartedAnswer,
     valves::{HybridValves, LocalEndpoint},
 };
@@ -89,7 +89,7 @@ impl Backend {
 
     /// Returns the id of the model that answers.
     pub fn id(&self) -> &str {
-        self.model().unwrap_or(LOCAL_ID)
+        self.model().unwrap_or(LOCAL_MODEL_ID)
     }
 
     /// Returns the id of the model of this host, if the backend is one.

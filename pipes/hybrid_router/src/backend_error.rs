@@ -2,7 +2,7 @@
 
 use openai_client::OpenAiError;
 use pipe_sdk::PipeError;
-use resilience::{CallError, Classify, FailureKind, Suspect, Verdict};
+use resilience::{CallError, Classify, FailureKind, FailureSource, Verdict};
 use std::time::Duration;
 
 /// The error of a backend.
@@ -71,7 +71,7 @@ impl From<PipeError> for BackendError {
             PipeError::Throttled { .. } => Verdict::failure(FailureKind::Throttled),
             PipeError::Timeout(_) => Verdict::failure(FailureKind::Timeout),
             PipeError::Unavailable { .. } | PipeError::NotReady { .. } => {
-                Verdict::failure(FailureKind::Server).with_suspect(Suspect::Upstream)
+                Verdict::failure(FailureKind::Server).with_failure_source(FailureSource::Upstream)
             }
             PipeError::Upstream(_) | PipeError::Internal(_) => {
                 Verdict::failure(FailureKind::Server)

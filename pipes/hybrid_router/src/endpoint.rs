@@ -1,8 +1,8 @@
 //! A local server at a URL.
 
 use crate::{
-    LOCAL_ID,
     backend_error::BackendError,
+    pipe_id::LOCAL_MODEL_ID,
     started_answer::StartedAnswer,
     valves::{HybridValves, ServerApi},
 };
@@ -60,7 +60,7 @@ impl Endpoint {
         // The backend has a breaker of its own.
         let limits = Limits { failures: 0, ..valves.local_limits() };
         let server = |base_url, limits| {
-            let upstream = Arc::new(Upstream::new(LOCAL_ID, limits));
+            let upstream = Arc::new(Upstream::new(LOCAL_MODEL_ID, limits));
             Server::new(base_url, &credentials, http_client.clone(), upstream)
         };
         let apis = apis.into_iter().map(|api| match api {
@@ -101,7 +101,7 @@ impl Endpoint {
                 }
             }
         }
-        Err(first_error.unwrap_or_else(|| BackendError::empty_answer(LOCAL_ID)))
+        Err(first_error.unwrap_or_else(|| BackendError::empty_answer(LOCAL_MODEL_ID)))
     }
 
     /// Sends a chat in this API, and waits for the first token.
@@ -118,13 +118,13 @@ impl Endpoint {
         let answer = async {
             let chunks = self.send(api, host, body).await.map_err(|error| {
                 let is_not_found = self.check_not_found(&error);
-                ApiError { error: BackendError::from_server(error, LOCAL_ID), is_not_found }
+                ApiError { error: BackendError::from_server(error, LOCAL_MODEL_ID), is_not_found }
             })?;
-            let chunks = host.meter(LOCAL_ID, body, chunks);
-            let answer = StartedAnswer::wait_for_output(LOCAL_ID, chunks).await;
+            let chunks = host.meter(LOCAL_MODEL_ID, body, chunks);
+            let answer = StartedAnswer::wait_for_output(LOCAL_MODEL_ID, chunks).await;
             answer.map_err(|error| ApiError { error, is_not_found: false })
         };
-        let error = |_| BackendError::first_token_timeout(LOCAL_ID, limit);
+        let error = |_| BackendError::first_token_timeout(LOCAL_MODEL_ID, limit);
         let timed_out = |elapsed| ApiError { error: error(elapsed), is_not_found: false };
         timeout(limit, answer).await.map_err(timed_out)?
     }
@@ -136,7 +136,7 @@ impl Endpoint {
             Api::OpenAi(server) => {
                 let name = self.model_name(server).await?;
                 let answer = Box::pin(server.chat(&name, body, context)).await?;
-                Ok(answer.into_chunks(LOCAL_ID.into()))
+                Ok(answer.into_chunks(LOCAL_MODEL_ID.into()))
             }
             Api::Generate(server) => {
                 let chunks = server.generate(self.model.as_deref(), body, context).await?;
@@ -173,7 +173,7 @@ impl Endpoint {
                 Err(error) => _ = first_error.get_or_insert(error),
             }
         }
-        first_error.map_or(Ok(()), |error| Err(BackendError::from_server(error, LOCAL_ID)))
+        first_error.map_or(Ok(()), |error| Err(BackendError::from_server(error, LOCAL_MODEL_ID)))
     }
 
     /// Returns whether the route or the model does not exist. The name of the model is looked up

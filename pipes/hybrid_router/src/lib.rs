@@ -17,6 +17,7 @@ mod cloud_budget;
 mod endpoint;
 mod health_probe;
 mod local_limits;
+mod pipe_id;
 mod route_plan;
 mod started_answer;
 #[cfg(test)]
@@ -28,11 +29,9 @@ use valves::LocalEndpoint;
 
 use backend::Backend;
 use health_probe::HealthProbe;
+use pipe_id::PIPE_ID;
 use pipe_sdk::{Body, Call, ChunkStream, Model, Pipe, PipeError, Result, Serves, UpstreamState};
 use std::sync::Arc;
-
-/// The id of the pipe.
-const PIPE: &str = "hybrid_router";
 
 /// The id of the model that chooses between local and cloud.
 const SMART: &str = "hybrid-smart";
@@ -40,9 +39,6 @@ const SMART: &str = "hybrid-smart";
 const LOCAL: &str = "hybrid-local";
 /// The id of the cloud model.
 const CLOUD: &str = "hybrid-cloud";
-
-/// The full id under which a local server answers.
-const LOCAL_ID: &str = "hybrid_router.hybrid-local";
 
 /// The router.
 pub struct HybridRouter {
@@ -54,7 +50,7 @@ pub struct HybridRouter {
 }
 
 impl Pipe for HybridRouter {
-    const ID: &'static str = PIPE;
+    const ID: &'static str = PIPE_ID;
     const NAME: &'static str = "Hybrid router";
     type Valves = HybridValves;
 
@@ -93,7 +89,7 @@ impl Pipe for HybridRouter {
             SMART => self.answer_smart(call).await,
             LOCAL => self.answer_by(&call, &self.local).await,
             CLOUD => self.answer_by(&call, self.cloud()?).await,
-            other => Err(PipeError::ModelNotFound(format!("{PIPE}.{other}"))),
+            other => Err(PipeError::ModelNotFound(format!("{PIPE_ID}.{other}"))),
         }
     }
 
@@ -105,7 +101,7 @@ impl Pipe for HybridRouter {
             SMART => local.or(cloud),
             LOCAL => local,
             CLOUD => self.cloud()?.model(),
-            other => return Err(PipeError::ModelNotFound(format!("{PIPE}.{other}"))),
+            other => return Err(PipeError::ModelNotFound(format!("{PIPE_ID}.{other}"))),
         };
         let model = model.ok_or_else(|| PipeError::uncounted(&call.body.model))?;
         call.host.count_tokens(Body { model: model.into(), ..call.body }).await

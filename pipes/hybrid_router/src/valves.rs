@@ -5,7 +5,7 @@ mod local_endpoint;
 
 pub(crate) use local_endpoint::{LocalEndpoint, ServerApi};
 
-use crate::PIPE;
+use crate::pipe_id::PIPE_ID;
 use daily_hours::DailyHours;
 use pipe_sdk::{Secret, ValveError, Valves};
 use resilience::Limits;
@@ -201,7 +201,7 @@ impl HybridValves {
 impl Valves for HybridValves {
     fn validate(&self) -> Vec<ValveError> {
         let is_own =
-            |id: &str| id == PIPE || id.split_once('.').is_some_and(|(pipe, _)| pipe == PIPE);
+            |id: &str| id == PIPE_ID || id.split_once('.').is_some_and(|(pipe, _)| pipe == PIPE_ID);
         let own = "must be a model of another pipe";
         let rules = [
             ("local_endpoint", self.local_endpoint.parse::<LocalEndpoint>().err()),

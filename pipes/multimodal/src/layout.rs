@@ -18,7 +18,7 @@ pub(crate) enum SectionItem {
 /// and the others wait for its end; else all are shown in the order of the template. What failed
 /// comes last in a stream.
 pub(crate) struct Layout {
-    slots: Vec<Slot>,
+    slots: Vec<AnswerSlot>,
     is_live: bool,
     /// The slots in the order in which they began.
     begun: Vec<usize>,
@@ -29,11 +29,11 @@ pub(crate) struct Layout {
 }
 
 /// The place of one model's answer.
-struct Slot {
+struct AnswerSlot {
     block: Block,
     /// The chunks that wait to be shown.
     chunks: Vec<Chunk>,
-    bytes: usize,
+    pending_bytes: usize,
     /// True if the rest is left out, because too much has to wait.
     is_cut: bool,
     errors: Vec<PipeError>,
@@ -50,10 +50,10 @@ const MAX_WAITING_BYTES: usize = 4 << 20;
 
 impl Layout {
     pub fn new(blocks: Vec<Block>, is_live: bool) -> Self {
-        let slot = |block| Slot {
+        let slot = |block| AnswerSlot {
             block,
             chunks: Vec::new(),
-            bytes: 0,
+            pending_bytes: 0,
             is_cut: false,
             errors: Vec::new(),
             finish: None,
@@ -188,7 +188,7 @@ impl Layout {
         for chunk in std::mem::take(&mut self.slots[index].chunks) {
             self.show(index, chunk, shown);
         }
-        self.slots[index].bytes = 0;
+        self.slots[index].pending_bytes = 0;
     }
 
     /// Shows a chunk, under the heading of its slot.
@@ -218,7 +218,7 @@ impl Layout {
     }
 }
 
-impl Slot {
+impl AnswerSlot {
     /// Keeps a chunk until the answers before it are shown.
     fn wait(&mut self, chunk: Chunk) {
         let bytes = match &chunk {
@@ -227,12 +227,12 @@ impl Slot {
             Chunk::Picture(picture) => picture.url.len(),
             _ => 0,
         };
-        if self.bytes + bytes > MAX_WAITING_BYTES {
+        if self.pending_bytes + bytes > MAX_WAITING_BYTES {
             self.is_cut = true;
             self.errors.push(PipeError::Upstream("the answer is too long".into()));
             return;
         }
-        self.bytes += bytes;
+        self.pending_bytes += bytes;
         self.chunks.push(chunk);
     }
 }

@@ -17,9 +17,11 @@ mod filter;
 mod layout;
 mod loader;
 mod picture;
+mod pipe_id;
 mod run;
 mod section_kind;
 mod sections;
+mod status;
 mod template;
 mod valves;
 
@@ -28,17 +30,16 @@ pub use valves::MultimodalValves;
 use descriptions::Describer;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use loader::{LoadedImages, Loader};
+use pipe_id::PIPE_ID;
 use pipe_sdk::{
     Body, Call, CallerId, Chunk, ChunkStream, Event, FilterBody, FilterCall, Host, HostBackend,
     Model, ModelMetadata, Pipe, PipeError, Result, Serves, ValveError, matches_glob, split_list,
 };
 use run::Fusion;
 use serde_json::Value;
+use status::status;
 use std::sync::Arc;
 use template::Template;
-
-/// The id of the pipe, and of its model.
-const ID: &str = "multimodal";
 
 /// The pipe.
 pub struct Multimodal {
@@ -49,7 +50,7 @@ pub struct Multimodal {
 }
 
 impl Pipe for Multimodal {
-    const ID: &'static str = ID;
+    const ID: &'static str = PIPE_ID;
     const NAME: &'static str = "Text and images by different models";
     type Valves = MultimodalValves;
 
@@ -73,7 +74,7 @@ impl Pipe for Multimodal {
             return Serves::manifold([]);
         }
         let reads = vec!["text", "image", "file", "audio"];
-        let model = Model::new(ID, "Text and images")
+        let model = Model::new(PIPE_ID, "Text and images")
             .with_description("Sends text and images to the models that suit them.")
             .with_capability("vision", true)
             .with_capability("usage", true)
@@ -86,7 +87,7 @@ impl Pipe for Multimodal {
             && attachments::has_images(&body.messages)
             && self.describes_for(&body.model, host)
         {
-            body.model = format!("{ID}.{}", body.model);
+            body.model = format!("{PIPE_ID}.{}", body.model);
         }
     }
 
@@ -95,7 +96,7 @@ impl Pipe for Multimodal {
     }
 
     async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
-        if call.model != ID {
+        if call.model != PIPE_ID {
             return self.answer_described(call).await;
         }
         if self.valves.filter || !self.has_models() {
@@ -116,8 +117,8 @@ impl Multimodal {
 
     /// Returns whether the valve *Describe images for* names this model.
     fn is_named(&self, model: &str) -> bool {
-        let own = [Some(ID), self.valves.image_model.as_deref()];
-        if own.contains(&Some(model)) || model.strip_prefix(ID).is_some_and(is_in_pipe) {
+        let own = [Some(PIPE_ID), self.valves.image_model.as_deref()];
+        if own.contains(&Some(model)) || model.strip_prefix(PIPE_ID).is_some_and(is_in_pipe) {
             return false;
         }
         let (exceptions, patterns): (Vec<_>, Vec<_>) =
@@ -170,7 +171,7 @@ impl Multimodal {
     /// Answers a chat by a model that takes no images.
     async fn answer_described(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
         let Call { model, mut body, host, .. } = call;
-        let not_found = || PipeError::ModelNotFound(format!("{ID}.{model}"));
+        let not_found = || PipeError::ModelNotFound(format!("{PIPE_ID}.{model}"));
         let is_known = self.describes_for(&model, host.backend());
         let describer = self.describer.as_ref().filter(|_| is_known).ok_or_else(not_found)?;
         body.model.clone_from(&model);
@@ -179,7 +180,7 @@ impl Multimodal {
             found.replace_images(&mut body.messages, &images);
             return host.pipe(body).await;
         }
-        let line = beginning(&images);
+        let line = format_progress(&images);
         let rest = async move { self.describe_and_answer(body, images, host).await };
         let rest = stream::once(rest).try_flatten();
         Ok(ChunkStream::new(stream::iter([Ok(status(&line, false))]).chain(rest)))
@@ -211,16 +212,11 @@ fn is_in_pipe(rest: &str) -> bool {
 }
 
 /// Returns the line that is shown when descriptions begin.
-fn beginning(images: &LoadedImages) -> String {
+fn format_progress(images: &LoadedImages) -> String {
     match images.pictures().count() {
         1 => "Describing an image".into(),
         count => format!("Describing {count} images"),
     }
-}
-
-/// Returns a status line of Open WebUI.
-fn status(line: &str, is_done: bool) -> Chunk {
-    Chunk::Event(Event::status(line, is_done))
 }
 
 /// Refuses a wish for JSON where the answers of several models are shown one below the other.

@@ -4,7 +4,7 @@ use crate::{
     layout::{Layout, SectionItem},
     section_kind::SectionKind,
     sections::Section,
-    status,
+    status::status,
     template::Template,
 };
 use futures_util::{
@@ -61,7 +61,7 @@ pub(crate) async fn answer(
         layout: Some(Layout::new(fusion.template.blocks(&kinds), is_live)),
         waiting: kinds.len(),
         fusion: fusion.body.map(|body| (host.clone(), body)),
-        chunks: VecDeque::from([status(&beginning(&kinds), false)]),
+        chunks: VecDeque::from([status(&format_progress(&kinds), false)]),
         answer: None,
     };
     Ok(ChunkStream::new(stream::try_unfold(run, |mut run| async move {
@@ -234,7 +234,7 @@ fn add_context(body: &mut Body, context: &str) {
 }
 
 /// Returns the line that is shown when the models are called.
-fn beginning(kinds: &[SectionKind]) -> String {
+fn format_progress(kinds: &[SectionKind]) -> String {
     let words: Vec<_> = kinds.iter().map(|kind| kind.word()).collect();
     let line = match words.split_last() {
         Some((last, [])) => (*last).to_owned(),

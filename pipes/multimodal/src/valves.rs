@@ -1,6 +1,6 @@
 //! The valves: the models, how their answers are put together, and the limits of images.
 
-use crate::{ID, template::Template};
+use crate::{pipe_id::PIPE_ID, template::Template};
 use guarded_fetch::HostPattern;
 use pipe_sdk::{ValveError, Valves, split_list};
 use schemars::JsonSchema;
@@ -151,7 +151,7 @@ impl Valves for MultimodalValves {
         ];
         for (valve, model) in models {
             let model = model.as_deref().unwrap_or_default();
-            if model == ID || model.starts_with(&format!("{ID}.")) {
+            if model == PIPE_ID || model.starts_with(&format!("{PIPE_ID}.")) {
                 add(valve, "must not name a model of this pipe".into());
             }
             if model.contains(',') {

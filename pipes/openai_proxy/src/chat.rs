@@ -1,8 +1,8 @@
 //! The answer to a chat, by the model that was asked or by the fallback model.
 
 use crate::{
-    PIPE,
     catalog::{ModelEntry, ModelList},
+    pipe_id::PIPE_ID,
     rate_limit::check_rate_limit,
     upstreams::{ConnectedUpstream, Upstreams},
     valves::UpstreamConfigs,
@@ -24,7 +24,7 @@ pub(crate) async fn chat(
     let mut first_error = None;
     for (index, entry) in candidates.iter().enumerate() {
         let ConnectedUpstream { server, config } = &upstreams.connected()[entry.upstream];
-        let id = format!("{PIPE}.{}", entry.id);
+        let id = format!("{PIPE_ID}.{}", entry.id);
         if let Err(error) = call.host.admit(&id, Demand::chat(&call.body)).await {
             // The limits of the next candidate may have room.
             first_error.get_or_insert(error);
@@ -96,7 +96,7 @@ pub(crate) fn candidates(
     let fallback = fallback.filter(|entry| asked.as_ref() != Some(*entry)).cloned();
     let candidates: Vec<_> = asked.into_iter().chain(fallback).collect();
     if candidates.is_empty() {
-        return Err(PipeError::ModelNotFound(format!("{PIPE}.{model}")));
+        return Err(PipeError::ModelNotFound(format!("{PIPE_ID}.{model}")));
     }
     Ok(candidates)
 }

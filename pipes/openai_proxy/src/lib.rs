@@ -9,6 +9,7 @@
 
 mod catalog;
 mod chat;
+mod pipe_id;
 mod rate_limit;
 mod upstreams;
 mod valves;
@@ -16,6 +17,7 @@ mod valves;
 pub use valves::ProxyValves;
 
 use catalog::{KnownModels, ModelCatalog, ModelEntry, ModelList, SavedListsFile};
+use pipe_id::PIPE_ID;
 use pipe_sdk::{
     BreakerState, Call, ChunkStream, EmbedCall, Embeddings, ModelKind, ModelResolution, Pipe,
     PipeError, QuirkState, RerankCall, Reranked, Result, Serves, StateFolder, UpstreamState,
@@ -23,9 +25,6 @@ use pipe_sdk::{
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 use upstreams::{ConnectedUpstream, Upstreams};
-
-/// The id of the pipe.
-const PIPE: &str = "openai_proxy";
 
 /// The time that a chat waits for the first model list.
 const FIRST_LIST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,7 +36,7 @@ pub struct OpenAiProxy {
 }
 
 impl Pipe for OpenAiProxy {
-    const ID: &'static str = PIPE;
+    const ID: &'static str = PIPE_ID;
     const NAME: &'static str = "OpenAI proxy";
     type Valves = ProxyValves;
 
@@ -107,13 +106,13 @@ impl Pipe for OpenAiProxy {
     async fn embed(self: Arc<Self>, call: EmbedCall) -> Result<Embeddings> {
         let (entry, upstream) = self.find(&call.model, ModelKind::Embed).await?;
         let embeddings = upstream.server.embed(&entry.name, &call).await;
-        embeddings.map_err(|error| error.into_pipe_error(&format!("{PIPE}.{}", entry.id)))
+        embeddings.map_err(|error| error.into_pipe_error(&format!("{PIPE_ID}.{}", entry.id)))
     }
 
     async fn rerank(self: Arc<Self>, call: RerankCall) -> Result<Reranked> {
         let (entry, upstream) = self.find(&call.model, ModelKind::Rerank).await?;
         let reranked = upstream.server.rerank(&entry.name, &call).await;
-        reranked.map_err(|error| error.into_pipe_error(&format!("{PIPE}.{}", entry.id)))
+        reranked.map_err(|error| error.into_pipe_error(&format!("{PIPE_ID}.{}", entry.id)))
     }
 }
 
@@ -151,7 +150,7 @@ impl OpenAiProxy {
             return Err(error);
         }
         let entry = list.entry(model).cloned().or_else(|| list.guess(model, configs, kind));
-        let entry = entry.ok_or_else(|| PipeError::ModelNotFound(format!("{PIPE}.{model}")))?;
+        let entry = entry.ok_or_else(|| PipeError::ModelNotFound(format!("{PIPE_ID}.{model}")))?;
         let upstream = &self.upstreams.connected()[entry.upstream];
         Ok((entry, upstream))
     }

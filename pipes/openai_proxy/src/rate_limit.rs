@@ -1,6 +1,6 @@
 //! The limit of requests a minute that each user has at an upstream.
 
-use crate::{PIPE, valves::UpstreamConfig};
+use crate::{pipe_id::PIPE_ID, valves::UpstreamConfig};
 use pipe_sdk::{Call, Charge, PipeError, Result, User, Window};
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub(crate) async fn check_rate_limit(config: &UpstreamConfig, call: &Call) -> Re
     let wait = exceeded.retry_after.unwrap_or(WINDOW);
     Err(PipeError::Throttled {
         message: format!(
-            "only {} questions a minute may be asked: try again in {} s, or have an admin raise {} of `{PIPE}` (0: no limit)",
+            "only {} questions a minute may be asked: try again in {} s, or have an admin raise {} of `{PIPE_ID}` (0: no limit)",
             config.rate_limit,
             wait.as_secs_f64().ceil(),
             setting_name(config)
@@ -52,7 +52,7 @@ fn setting_name(config: &UpstreamConfig) -> String {
 fn ledger_key(config: &UpstreamConfig, user: Option<&User>) -> String {
     let upstream = config.prefix.as_deref().unwrap_or_default();
     match user.map(|user| user.id.as_str()).filter(|id| !id.is_empty()) {
-        Some(user) => format!("{PIPE} {upstream} user:{user}"),
-        None => format!("{PIPE} {upstream} nobody"),
+        Some(user) => format!("{PIPE_ID} {upstream} user:{user}"),
+        None => format!("{PIPE_ID} {upstream} nobody"),
     }
 }

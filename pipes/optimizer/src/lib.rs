@@ -19,6 +19,7 @@ mod approaches;
 mod ask;
 mod engine;
 mod parameters;
+mod pipe_id;
 mod privacy;
 mod question;
 mod report;
@@ -44,6 +45,7 @@ use access::AccessRules;
 use approach::Approach;
 use engine::Engine;
 use parameters::{APPROACH_FIELD, Parameters};
+use pipe_id::PIPE_ID;
 use pipe_sdk::{
     Body, Call, ChunkStream, HostBackend, Model, ModelResolution, Pipe, PipeError, Result, Serves,
     split_list,
@@ -55,9 +57,6 @@ use serde_json::Value;
 use services::Services;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-
-/// The pipe's id.
-const PIPE: &str = "optimizer";
 
 /// The number of progress lines that may wait for a client that reads slowly.
 const PROGRESS: usize = 64;
@@ -71,7 +70,7 @@ pub struct Optimizer {
 }
 
 impl Pipe for Optimizer {
-    const ID: &'static str = PIPE;
+    const ID: &'static str = PIPE_ID;
     const NAME: &'static str = "Optimizer";
     type Valves = OptimizerValves;
 
@@ -109,7 +108,7 @@ impl Pipe for Optimizer {
             // Not a text: refused when it is answered.
             Some(_) => Some("?"),
         };
-        let own = format!("{PIPE}.");
+        let own = format!("{PIPE_ID}.");
         match wish {
             None | Some("") => _ = body.rest.shift_remove(APPROACH_FIELD),
             Some(name) if name.eq_ignore_ascii_case("none") => {
@@ -126,7 +125,7 @@ impl Pipe for Optimizer {
     }
 
     async fn pipe(self: Arc<Self>, mut call: Call) -> Result<ChunkStream> {
-        let Selection { plan, model } = self.selected(&call)?;
+        let Selection { plan, model } = self.resolve_selection(&call)?;
         let plan = if is_task(&call) { background(&plan) } else { plan };
         self.check(&call, &plan).await?;
         let parameters = Parameters::take(&mut call.body, &call.hints, &self.valves)?;
@@ -153,7 +152,7 @@ impl Pipe for Optimizer {
 
     /// Counts tokens as the answering model does.
     async fn count_tokens(self: Arc<Self>, mut call: Call) -> Result<u64> {
-        call.body.model = self.selected(&call)?.model;
+        call.body.model = self.resolve_selection(&call)?.model;
         call.host.count_tokens(call.body).await
     }
 }
@@ -161,13 +160,13 @@ impl Pipe for Optimizer {
 impl Optimizer {
     /// Returns the selection of the request. A model of the host that has a name wins over what the
     /// name means here.
-    fn selected(&self, call: &Call) -> Result<Selection> {
+    fn resolve_selection(&self, call: &Call) -> Result<Selection> {
         let auto = self.valves.auto();
         let models = call.host.models();
         let has = |name: &str| {
             models.iter().any(|card| {
                 let (pipe, bare) = card.id.split_once('.').unwrap_or((&card.id, &card.id));
-                pipe != PIPE && (card.id == name || bare == name)
+                pipe != PIPE_ID && (card.id == name || bare == name)
             })
         };
         let named = match call.body.rest.get(APPROACH_FIELD) {

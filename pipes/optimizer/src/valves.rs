@@ -1,9 +1,9 @@
 //! The valves of the pipe.
 
 use crate::{
-    PIPE,
     access::AccessRules,
     approach::Approach,
+    pipe_id::PIPE_ID,
     search_api::{SearchApiName, SearchClient},
     selection::{self, Plan},
 };
@@ -242,7 +242,7 @@ impl Valves for OptimizerValves {
         ];
         for (valve, text) in models {
             let is_own = |id: &str| {
-                id.split_once('.').is_some_and(|(pipe, _)| pipe == PIPE)
+                id.split_once('.').is_some_and(|(pipe, _)| pipe == PIPE_ID)
                     || selection::is_selection(id)
             };
             if split_list(text).any(is_own) {

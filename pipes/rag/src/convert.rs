@@ -27,14 +27,15 @@ pub(crate) fn to_outcome(outcome: PutOutcome) -> Outcome {
 /// Converts a listed document. `has_vectors` says whether its collection is searched by the vectors
 /// that it has.
 pub(crate) fn to_summary(document: IndexedDocument, has_vectors: bool) -> DocumentSummary {
-    let IndexedDocument { id, title, url, audience, metadata, chunks, stored_at, state } = document;
+    let IndexedDocument { id, title, url, audience, metadata, chunk_count, stored_at, state } =
+        document;
     let state = match state {
         DocumentState::Ready if has_vectors => DocumentStatus::Ready,
         DocumentState::Ready | DocumentState::WordsOnly => DocumentStatus::WordsOnly,
         DocumentState::Failed { reason } => DocumentStatus::Failed { reason },
     };
     let audience = from_index_audience(audience);
-    DocumentSummary { id, title, url, audience, metadata, chunks, stored_at, state }
+    DocumentSummary { id, title, url, audience, metadata, chunks: chunk_count, stored_at, state }
 }
 
 pub(crate) fn to_search_hit(hit: retrieval::SearchHit) -> SearchHit {
@@ -49,7 +50,7 @@ pub(crate) fn to_search_hit(hit: retrieval::SearchHit) -> SearchHit {
         tokens: hit.tokens,
         page: hit.page,
         score: scores.total,
-        words: scores.bm25,
+        bm25_score: scores.bm25,
         words_rank: scores.bm25_rank,
         meaning: scores.cosine,
         meaning_rank: scores.cosine_rank,

@@ -47,7 +47,7 @@ impl DocumentLibrary {
         let retrieval::Collection { name, settings, model, .. } = collection;
         let language = serde_json::to_value(settings.language).unwrap_or_default();
         Collection {
-            trouble: self.find_problem(&name, settings.chunk_tokens),
+            problem: self.find_problem(&name, settings.chunk_tokens),
             name,
             language: language.as_str().unwrap_or_default().to_owned(),
             chunk_tokens: settings.chunk_tokens,

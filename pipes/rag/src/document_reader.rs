@@ -1,10 +1,14 @@
 //! Reads an upload into a document.
 
-use crate::{PARSE, convert::to_index_audience};
+use crate::convert::to_index_audience;
 use document_parser::{DocumentParser, Limits, MarkdownText};
 use pipe_sdk::library::{Content, Upload};
 use retrieval::Document;
 use std::sync::LazyLock;
+
+/// The argument with which the program starts itself again to read one file. Its `main` then only
+/// calls [`parse`](crate::parse).
+pub const PARSE: &str = document_parser::worker::ARGUMENT;
 
 /// A document that could not be read, with the reason.
 pub(crate) struct UnreadableDocument {

@@ -27,7 +27,7 @@ const NONE_AVAILABLE: &str =
 pub(crate) struct EmbeddingSource {
     choice: Choice,
     folder: PathBuf,
-    threads: usize,
+    thread_count: usize,
     state: RwLock<State>,
 }
 
@@ -60,7 +60,7 @@ impl EmbeddingSource {
             id => (Choice::Host(id.to_owned()), State::Host(id.to_owned())),
         };
         let (folder, threads) = (PathBuf::from(&valves.model_folder), valves.model_threads);
-        let source = Self { choice, folder, threads, state: RwLock::new(state) };
+        let source = Self { choice, folder, thread_count: threads, state: RwLock::new(state) };
         source.load_local().await;
         source
     }
@@ -73,7 +73,7 @@ impl EmbeddingSource {
             id => Choice::Host(id.to_owned()),
         };
         let folder = Path::new(&valves.model_folder);
-        choice == self.choice && folder == self.folder && valves.model_threads == self.threads
+        choice == self.choice && folder == self.folder && valves.model_threads == self.thread_count
     }
 
     /// Uses a local model that was fetched meanwhile, or else an embedding model of the host, if
@@ -110,7 +110,7 @@ impl EmbeddingSource {
         if matches!(self.choice, Choice::Host(_)) {
             return false;
         }
-        let (folder, threads) = (self.folder.clone(), self.threads);
+        let (folder, threads) = (self.folder.clone(), self.thread_count);
         let load =
             move || LocalModel::find_in(&folder).map(|found| LocalModel::open(&found, threads));
         match tokio::task::spawn_blocking(load).await {

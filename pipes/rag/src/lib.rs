@@ -31,6 +31,7 @@ mod watched_folder;
 
 pub use confined_folder::FolderListing;
 pub use document_parser::worker::run as parse;
+pub use document_reader::PARSE;
 pub use file_fingerprint::{FileStamp, file_digest};
 pub use valves::RagValves;
 pub use watched_folder::list_files;
@@ -46,10 +47,6 @@ use prompt::PromptTemplate;
 use scope::CollectionScope;
 use searcher::Searcher;
 use std::{collections::BTreeSet, sync::Arc};
-
-/// The argument with which the program starts itself again to read one file. Its `main` then only
-/// calls [`parse`].
-pub const PARSE: &str = document_parser::worker::ARGUMENT;
 
 /// The metadata of a document that holds the digest of its file, as `{"sha256": "…"}`.
 pub const FILE_METADATA: &str = file_fingerprint::FILE;

@@ -68,7 +68,7 @@ impl Pipe for RateLimit {
             // Background work of the host belongs to no user, but it costs money.
             !context.admission.is_exempt() || rule.scope == CountingScope::Everyone
         };
-        let rules = self.rules.matching(&Caller::new(context), &models(model, context));
+        let rules = self.rules.find_matching(&Caller::new(context), &models(model, context));
         let bookings: Vec<_> = rules
             .into_iter()
             .filter(is_counted)
@@ -127,7 +127,7 @@ impl RateLimit {
     ) -> Result<()> {
         let (context, now) = (host.context(), SystemTime::now());
         let caller = Caller::new(context);
-        let rules = self.rules.matching(&caller, &models(model, context));
+        let rules = self.rules.find_matching(&caller, &models(model, context));
         let request = Request { caller: &caller, demand, cost, is_first, now };
         let is_task = context.task.is_some() && !self.valves.count_tasks;
         let charges = rules.into_iter().filter_map(|rule| {

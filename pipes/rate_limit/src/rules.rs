@@ -98,7 +98,7 @@ impl Rules {
     ///
     /// An exception for a user takes precedence over one for a key, that over one for a role, and
     /// that over the default.
-    pub fn matching(&self, caller: &Caller<'_>, models: &[&str]) -> Vec<Rule> {
+    pub fn find_matching(&self, caller: &Caller<'_>, models: &[&str]) -> Vec<Rule> {
         let matching = || self.exceptions.iter().filter(|(scope, _)| caller.matches(scope, models));
         let personal = |rank: fn(&LimitScope) -> bool| matching().find(|(scope, _)| rank(scope));
         let own = personal(|scope| matches!(scope, LimitScope::User(_)))

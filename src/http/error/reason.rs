@@ -17,7 +17,7 @@ const MAX_PHRASES: usize = 4096;
 static PHRASES: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
 
 /// Returns the message as one line that a status line can hold.
-pub(super) fn phrase(message: &str, status: StatusCode) -> &'static str {
+pub(super) fn reason_phrase(message: &str, status: StatusCode) -> &'static str {
     let line: String =
         message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_CHARS).collect();
     let mut kept = PHRASES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -39,8 +39,10 @@ mod tests {
 
     #[test]
     fn a_phrase_is_one_line_and_no_longer_than_it_may_be() {
-        let phrase =
-            phrase(&format!("no\r\nSet-Cookie: x {}", "é".repeat(300)), StatusCode::FORBIDDEN);
+        let phrase = reason_phrase(
+            &format!("no\r\nSet-Cookie: x {}", "é".repeat(300)),
+            StatusCode::FORBIDDEN,
+        );
         assert!(phrase.starts_with("no  Set-Cookie: x é"));
         assert_eq!(phrase.chars().count(), MAX_CHARS);
     }

@@ -2,11 +2,10 @@
 //! (<https://docs.claude.com/en/docs/build-with-claude/streaming>): blocks that start, grow and
 //! stop, one after the other.
 
-use super::{
-    answer::{STOP_REASON_FACT, citation_object, empty_message, stop_reason, usage_object},
-    error,
+use super::answer::{STOP_REASON_FACT, citation_object, empty_message, stop_reason, usage_object};
+use crate::http::{
+    answer::ResponseHead, anthropic::error::error_object, error::HttpError, sse_body::FrameWriter,
 };
-use crate::http::{Error, answer::ResponseHead, sse_body::FrameWriter};
 use actix_web::web::{BufMut, BytesMut};
 use pipe_sdk::{Chunk, ReasoningKind, STOP_SEQUENCE_FACT, ToolCallDelta, Usage};
 use serde::{Serialize, de::IgnoredAny};
@@ -19,9 +18,9 @@ pub struct EventWriter {
     begun: Option<Value>,
     open: Option<OpenBlock>,
     /// The number of blocks that were started.
-    blocks: usize,
+    block_count: usize,
     /// The number of calls that were started.
-    calls: usize,
+    call_count: usize,
     /// Pieces of calls that arrived while another call was open.
     waiting_calls: Vec<ToolCallDelta>,
     /// The stop reason in the model's own word.
@@ -47,8 +46,8 @@ impl EventWriter {
             buffer: BytesMut::new(),
             begun: Some(empty_message(head)),
             open: None,
-            blocks: 0,
-            calls: 0,
+            block_count: 0,
+            call_count: 0,
             waiting_calls: Vec::new(),
             own_reason: None,
             stop_sequence: None,
@@ -123,8 +122,8 @@ impl FrameWriter for EventWriter {
         self.write_event("message_stop", &json!({"type": "message_stop"}));
     }
 
-    fn error(&mut self, error: &Error) {
-        self.write_event("error", &error::error_object(error));
+    fn error(&mut self, error: &HttpError) {
+        self.write_event("error", &error_object(error));
     }
 }
 
@@ -184,11 +183,11 @@ impl EventWriter {
 
     fn start_call(&mut self, piece: &ToolCallDelta) {
         let ToolCallDelta { index, id, name, arguments } = piece;
-        if *index < self.calls {
+        if *index < self.call_count {
             // The rest of a call that was whole without it.
             return;
         }
-        self.calls = index + 1;
+        self.call_count = index + 1;
         let block = json!({"type": "tool_use", "id": id.as_deref().unwrap_or_default(), "name": name.as_deref().unwrap_or_default(), "input": {}});
         self.open_block(OpenBlock::Call(*index, arguments.clone()), &block);
         self.write_arguments(arguments);
@@ -209,8 +208,8 @@ impl EventWriter {
     /// Writes `content_block_start`, after the end of the block before.
     fn start_block(&mut self, block: &Value) {
         self.close_block();
-        let index = self.blocks;
-        self.blocks += 1;
+        let index = self.block_count;
+        self.block_count += 1;
         let start = json!({"type": "content_block_start", "index": index, "content_block": block});
         self.write_event("content_block_start", &start);
     }
@@ -233,7 +232,7 @@ impl EventWriter {
     }
 
     fn stop_block(&mut self) {
-        let index = self.blocks.saturating_sub(1);
+        let index = self.block_count.saturating_sub(1);
         self.write_event(
             "content_block_stop",
             &json!({"type": "content_block_stop", "index": index}),
@@ -263,7 +262,7 @@ impl EventWriter {
         self.buffer.extend_from_slice(
             b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":",
         );
-        self.write_json(&self.blocks.saturating_sub(1));
+        self.write_json(&self.block_count.saturating_sub(1));
         self.buffer.extend_from_slice(b",\"delta\":");
     }
 

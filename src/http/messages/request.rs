@@ -110,7 +110,7 @@ struct OutputFormat {
 impl JsonBody for Request {
     const LIMIT: usize = 64 << 20;
     const SHAPE: &'static Shape = &messages::REQUEST;
-    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+    const INVALID_STATUS: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 impl Request {
@@ -135,7 +135,7 @@ impl Request {
         if self.output_format.as_ref().is_some_and(Value::is_string) {
             notes.push("left out output_format: a word is no schema".to_owned());
         }
-        let rest = self.extra_fields();
+        let rest = self.take_openai_fields();
         let Conversation { mut messages, mut field_paths } =
             conversation(self.system, self.messages)?;
         // It is about the last block of the request.
@@ -164,9 +164,9 @@ impl Request {
         Ok(ConvertedRequest { body, field_paths, notes })
     }
 
-    /// Returns the fields that chats have beside their usual ones, in OpenAI's words where it has
-    /// some.
-    fn extra_fields(&mut self) -> Map<String, Value> {
+    /// Removes and returns the fields that chats have beside their usual ones, in OpenAI's words
+    /// where it has some.
+    fn take_openai_fields(&mut self) -> Map<String, Value> {
         let output = self.output_config.take().unwrap_or_default();
         let older = self.output_format.take().map(OutputFormat::deserialize);
         let format = output.format.or(older.and_then(Result::ok));

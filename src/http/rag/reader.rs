@@ -1,6 +1,6 @@
 //! The user on whose behalf documents are searched.
 
-use crate::http::{Error, identity, request_context::RequestContext};
+use crate::http::{error::HttpError, identity, request_context::RequestContext};
 use actix_web::http::StatusCode;
 use pipe_sdk::{Demand, Host, library::Reader};
 use serde::Deserialize;
@@ -22,10 +22,12 @@ impl OnBehalfOf {
         self,
         context: &RequestContext,
         library: &str,
-    ) -> Result<(Reader, Host), Error> {
+    ) -> Result<(Reader, Host), HttpError> {
         if self.everything && context.key().is_some() {
             let message = "everything: needs the host's own key";
-            return Err(Error::new(StatusCode::FORBIDDEN, message).param(Some("everything".into())));
+            return Err(
+                HttpError::new(StatusCode::FORBIDDEN, message).param(Some("everything".into()))
+            );
         }
         let user = identity::parse_user(self.user, context.headers());
         let host = context.admit(user, library, Demand::search()).await?.into_host();

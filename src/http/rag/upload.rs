@@ -4,10 +4,11 @@ use super::library;
 use crate::{
     blocking,
     http::{
-        BodyLimit, Error, Received, Sender, State,
+        bodies::{BodyLimit, Received, read_body},
+        error::HttpError,
         json::{self, JsonBody},
-        read_body,
         shape::{Shape, rag},
+        state::HostState,
     },
 };
 use actix_web::{
@@ -71,14 +72,14 @@ impl JsonBody for TextDocument {
     const LIMIT: usize = MAX_BYTES;
     const PIECES: usize = MAX_PIECES;
     const SHAPE: &'static Shape = &rag::DOCUMENT;
-    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+    const INVALID_STATUS: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 impl JsonBody for TextDocuments {
     const LIMIT: usize = MAX_BYTES;
     const PIECES: usize = MAX_PIECES;
     const SHAPE: &'static Shape = &rag::DOCUMENTS;
-    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+    const INVALID_STATUS: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 /// The fields for the next file of a form.
@@ -91,11 +92,11 @@ struct FileFields {
 
 /// `POST /rag/{collection}/documents`, with `?wait=true` until the meaning finds them too.
 pub async fn upload_documents(
-    state: web::Data<State>,
+    state: web::Data<HostState>,
     collection: web::Path<String>,
     request: HttpRequest,
     payload: web::Payload,
-) -> Result<HttpResponse, Error> {
+) -> Result<HttpResponse, HttpError> {
     let library = library(&state)?;
     json::check_encoding(request.headers())?;
     let kind = request.content_type().to_ascii_lowercase();
@@ -104,7 +105,7 @@ pub async fn upload_documents(
         "application/json" => Some(MAX_PIECES),
         "multipart/form-data" => None,
         _ => {
-            return Err(Error::new(
+            return Err(HttpError::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "send files as `multipart/form-data`, or text as JSON",
             ));
@@ -112,7 +113,7 @@ pub async fn upload_documents(
     };
     let (length, limit) =
         (json::declared_length(request.headers()), BodyLimit { bytes: MAX_BYTES, pieces });
-    let sender = Sender::from_request(&request, &state);
+    let sender = state.identify_sender(&request);
     let caller = sender.caller;
     let payload = payload.into_inner();
     let body = read_body(&state.memory_budget, sender, payload, length, limit).await?;
@@ -136,11 +137,11 @@ pub async fn upload_documents(
 }
 
 /// Returns the host for background work, which belongs to no user.
-fn background_host(state: &State) -> Host {
+fn background_host(state: &HostState) -> Host {
     Host::new(state.registry.clone(), CallContext::default(), ChatRef::default())
 }
 
-fn parse_texts(body: &mut [u8]) -> Result<Vec<Upload>, Error> {
+fn parse_texts(body: &mut [u8]) -> Result<Vec<Upload>, HttpError> {
     let texts = match serde_json::from_slice::<DocumentsProbe>(body).unwrap_or_default().documents {
         Some(_) => json::parse::<TextDocuments>(body)?.documents,
         None => vec![json::parse::<TextDocument>(body)?],
@@ -179,7 +180,7 @@ fn parse_audience(text: &str) -> Result<Audience, PipeError> {
 
 /// Parses a form. Every part with a file name is a file; `id`, `title` and `url` before it apply to
 /// it, `audience` to it and all that follow.
-async fn parse_files(headers: &HeaderMap, body: web::Bytes) -> Result<Vec<Upload>, Error> {
+async fn parse_files(headers: &HeaderMap, body: web::Bytes) -> Result<Vec<Upload>, HttpError> {
     let broken = |_| PipeError::bad_request("the form is broken: send `multipart/form-data`");
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let boundary = multer::parse_boundary(kind.unwrap_or_default()).map_err(broken)?;

@@ -5,9 +5,9 @@ use super::{
     request::ResponseOptions,
 };
 use crate::http::{
-    Error,
     answer::{ResponseHead, ended_early},
     client_tools::ClientTools,
+    error::HttpError,
 };
 use actix_web::ResponseError;
 use pipe_sdk::{Answer, FinishReason, PipeError, Usage};
@@ -85,7 +85,7 @@ impl Response {
     }
 
     /// Returns the object as it is now, or as it ends with this error.
-    pub fn object(&self, error: Option<&Error>) -> Value {
+    pub fn object(&self, error: Option<&HttpError>) -> Value {
         let mut object = self.fields.clone();
         let mut insert = |name: &str, value: Value| _ = object.insert(name.into(), value);
         let status = if error.is_some() { "failed" } else { self.status() };
@@ -99,7 +99,7 @@ impl Response {
 }
 
 /// Returns the `error` field of a failed response.
-fn error_object(error: &Error) -> Value {
+fn error_object(error: &HttpError) -> Value {
     let code = match error.status_code().as_u16() {
         _ if error.is_too_long() => "context_length_exceeded",
         429 => "rate_limit_exceeded",

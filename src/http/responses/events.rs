@@ -11,8 +11,9 @@ use super::{
     item::{self, OutputItem, OutputItemKind},
 };
 use crate::http::{
-    Error, FrameWriter,
     client_tools::{TextInput, ToolKind},
+    error::HttpError,
+    sse_body::FrameWriter,
 };
 use actix_web::web::BytesMut;
 use pipe_sdk::{Chunk, Citation, FinishReason, ReasoningDetail, ToolCallDelta};
@@ -76,7 +77,7 @@ impl FrameWriter for EventWriter {
         self.buffer.write_event(&kind, &json!({"response": self.response.object(None)}));
     }
 
-    fn error(&mut self, error: &Error) {
+    fn error(&mut self, error: &HttpError) {
         let response = self.response.object(Some(error));
         // Flat: OpenAI's client throws away whatever comes after an object named `error`.
         let said = json!({"code": response["error"]["code"], "message": error.to_string(), "param": error.field()});

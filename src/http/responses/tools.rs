@@ -32,7 +32,7 @@ pub struct FlatTool {
 impl FlatTool {
     /// Returns the tool with its fields at the top, as in `{"type": "function", "name": …}`; chats
     /// have them in an object `function`.
-    fn flattened(mut self) -> Self {
+    fn flatten(mut self) -> Self {
         let within = self.name.is_empty().then(|| self.rest.shift_remove(&self.kind)).flatten();
         match within.map(Self::deserialize) {
             Some(Ok(within)) => Self { kind: self.kind, ..within },
@@ -72,7 +72,7 @@ pub struct ConvertedTools {
 impl ConvertedTools {
     /// Adds the tool at this path.
     pub fn add_tool(&mut self, tool: FlatTool, field: String) -> Result<()> {
-        self.add_to(tool.flattened(), field, None)
+        self.add_to(tool.flatten(), field, None)
     }
 
     fn add_to(&mut self, tool: FlatTool, field: String, namespace: Option<&str>) -> Result<()> {

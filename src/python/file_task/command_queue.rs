@@ -5,25 +5,25 @@ use crate::python::slot::{Deletion, FileCommand};
 use std::{collections::VecDeque, future::Future, pin::pin};
 use tokio::sync::mpsc;
 
-/// The largest number of waiting commands to a file.
+/// The largest number of deferred commands to a file.
 pub const MAX_COMMANDS: usize = 16;
 
 /// The commands that a task has not obeyed yet.
 pub struct CommandQueue {
     receiver: mpsc::Receiver<FileCommand>,
     /// Commands that came before a deletion was looked for.
-    waiting: VecDeque<FileCommand>,
+    deferred: VecDeque<FileCommand>,
 }
 
 impl CommandQueue {
     /// Returns the queue of what comes by this channel.
     pub fn new(receiver: mpsc::Receiver<FileCommand>) -> Self {
-        Self { receiver, waiting: VecDeque::new() }
+        Self { receiver, deferred: VecDeque::new() }
     }
 
     /// Returns the next command; `None` if none will come any more.
     pub async fn next(&mut self) -> Option<FileCommand> {
-        match self.waiting.pop_front() {
+        match self.deferred.pop_front() {
             Some(command) => Some(command),
             None => self.receiver.recv().await,
         }
@@ -41,11 +41,11 @@ impl CommandQueue {
         loop {
             let command = tokio::select! {
                 done = &mut work => return Ok(done),
-                command = self.receiver.recv(), if self.waiting.len() < MAX_COMMANDS => command,
+                command = self.receiver.recv(), if self.deferred.len() < MAX_COMMANDS => command,
             };
             match command {
                 Some(FileCommand::Delete(deletion)) => return Err(deletion),
-                Some(command) => self.waiting.push_back(command),
+                Some(command) => self.deferred.push_back(command),
                 // The host is stopping, which ends this task, too.
                 None => return Ok(work.await),
             }

@@ -107,7 +107,7 @@ impl Slot for PythonSlot {
             | WorkerState::Installing(why)
             | WorkerState::Failed(why) => Some(why),
         };
-        problem.or_else(|| self.settings.load().trouble.clone())
+        problem.or_else(|| self.settings.load().problem.clone())
     }
 
     fn learned_quirks(&self) -> Vec<QuirkState> {

@@ -22,7 +22,7 @@ impl PythonSlot {
         let update = ValvesUpdate { spec: &self.spec, values, sources, saved };
         let ParsedUpdate { saved, entered_secrets } =
             update.parse(posted).map_err(PipeError::BadValves)?;
-        let next = LoadedValves { values: saved, version: *version, trouble: None };
+        let next = LoadedValves { values: saved, version: *version, problem: None };
         let mut next = EffectiveValves::new(&self.spec, layers.clone(), next);
         next.check()?;
         let unbound = update.check_secret_origins(&next.values, &entered_secrets);

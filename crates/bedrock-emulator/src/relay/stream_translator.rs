@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 pub(super) struct StreamTranslator {
     has_started: bool,
     open: Option<OpenBlock>,
-    blocks: usize,
+    block_count: usize,
     stop: Option<&'static str>,
     usage: TokenUsage,
 }
@@ -75,8 +75,9 @@ impl StreamTranslator {
 
     fn translate_tool_call(&mut self, call: &Value) -> Vec<StreamEvent> {
         let part = OpenBlock::Tool(call["index"].as_u64().unwrap_or(0));
-        let id =
-            call["id"].as_str().map_or_else(|| format!("tooluse_{}", self.blocks), str::to_owned);
+        let id = call["id"]
+            .as_str()
+            .map_or_else(|| format!("tooluse_{}", self.block_count), str::to_owned);
         let start = json!({ "toolUse": { "toolUseId": id, "name": call["function"]["name"] } });
         let mut events = self.switch_to(part, Some(start));
         if let Some(fragment) =
@@ -93,7 +94,7 @@ impl StreamTranslator {
         }
         let mut events = self.close_block();
         self.open = Some(part);
-        self.blocks += 1;
+        self.block_count += 1;
         events.extend(start.map(|start| {
             StreamEvent::new(
                 "contentBlockStart",
@@ -119,7 +120,7 @@ impl StreamTranslator {
     }
 
     fn index(&self) -> usize {
-        self.blocks.saturating_sub(1)
+        self.block_count.saturating_sub(1)
     }
 }
 

@@ -57,21 +57,21 @@ pub(super) struct Families {
     /// Does not accept look-around in the patterns of a tool's schema.
     pub(super) no_look_around: Family,
     /// Accepts only `type`, `properties` and `required` at the root of a tool's schema.
-    pub(super) plain_schemas: Family,
+    pub(super) restricted_root_schema: Family,
     /// Accepts no other blocks in a message with tool calls or results.
-    pub(super) tools_alone: Family,
+    pub(super) exclusive_tool_messages: Family,
     /// Accepts media in tool results.
     pub(super) media_in_results: Family,
     /// Accepts at most 25 MB of media in total.
-    pub(super) twenty_five_megabytes: Family,
+    pub(super) media_limit_25_mb: Family,
     /// Needs a `maxTokens` of at least 16.
-    pub(super) sixteen_tokens: Family,
+    pub(super) min_max_tokens_16: Family,
     /// Does not accept stop sequences.
     pub(super) no_stop_sequences: Family,
     /// Does not accept sampling parameters while it reasons.
     pub(super) samples_or_reasons: Family,
     /// Reasons by default.
-    pub(super) reasons_unasked: Family,
+    pub(super) reasoning_by_default: Family,
     /// Cannot disable reasoning.
     pub(super) reasons_always: Family,
     /// Fails with frequency and presence penalties.
@@ -91,7 +91,7 @@ pub(super) struct Families {
     /// Supports the cache `ttl` of one hour.
     pub(super) hour_cache: Family,
     /// The largest `maxTokens`, by id prefix.
-    pub(super) most_tokens: BTreeMap<String, u64>,
+    pub(super) max_output_tokens: BTreeMap<String, u64>,
     /// The beta flags of Claude.
     pub(super) betas: Vec<String>,
     /// The only `additionalModelRequestFields` that are accepted, by id prefix.
@@ -106,7 +106,7 @@ pub(super) static FAMILIES: LazyLock<Families> = LazyLock::new(|| {
 impl Families {
     /// Returns the largest `maxTokens` of this model, if known.
     pub(super) fn max_tokens_of(&self, model: &FoundationModel) -> Option<u64> {
-        let mut longest_first = self.most_tokens.iter().rev();
+        let mut longest_first = self.max_output_tokens.iter().rev();
         longest_first.find(|(beginning, _)| model.id.starts_with(*beginning)).map(|(_, most)| *most)
     }
 

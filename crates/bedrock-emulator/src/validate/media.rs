@@ -39,7 +39,7 @@ fn check_total_size(model: &FoundationModel, body: &Value) -> Result<(), Bedrock
     let media = ["image", "document", "video"].into_iter().flat_map(|kind| members(body, kind));
     let sizes =
         media.filter_map(|(_, medium)| medium["source"]["bytes"].as_str().map(decoded_size));
-    if FAMILIES.twenty_five_megabytes.has(model) && sizes.sum::<usize>() > MAX_TOTAL_BYTES {
+    if FAMILIES.media_limit_25_mb.has(model) && sizes.sum::<usize>() > MAX_TOTAL_BYTES {
         return Err(model_error(
             "The images, documents and videos exceed the maximum of 25 MB in all.",
         ));

@@ -40,7 +40,7 @@ pub(super) fn check_samplers(
 /// Returns whether a model reasons in answer to this body.
 fn reasons(model: &FoundationModel, body: &Value) -> bool {
     let effort = body["additionalModelRequestFields"]["reasoning"]["effort"].as_str();
-    effort.map_or(FAMILIES.reasons_unasked.has(model), |effort| effort != "none")
+    effort.map_or(FAMILIES.reasoning_by_default.has(model), |effort| effort != "none")
 }
 
 /// Checks that the model accepts the stop sequences. That some Llama 3.x models accept none is not
@@ -66,7 +66,7 @@ pub(super) fn check_max_tokens(
     body: &Value,
 ) -> Result<(), BedrockException> {
     let most = body["inferenceConfig"]["maxTokens"].as_u64();
-    if FAMILIES.sixteen_tokens.has(model) && most.is_some_and(|most| most < MIN_TOKENS) {
+    if FAMILIES.min_max_tokens_16.has(model) && most.is_some_and(|most| most < MIN_TOKENS) {
         return Err(model_error(format!(
             "Invalid 'max_output_tokens': integer below minimum value. Expected a value >= {MIN_TOKENS}."
         )));

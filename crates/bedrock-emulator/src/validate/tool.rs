@@ -93,7 +93,7 @@ fn check_specs(model: &FoundationModel, tools: &[Value]) -> Result<(), BedrockEx
         }
         let schema = &spec["inputSchema"]["json"];
         check_valid_schema(&place, schema)?;
-        if FAMILIES.plain_schemas.has(model) {
+        if FAMILIES.restricted_root_schema.has(model) {
             check_nova_schema(at, spec, schema)?;
         }
         if is_claude(model) {
@@ -168,7 +168,7 @@ pub(super) fn check_tool_blocks_alone(
     model: &FoundationModel,
     body: &Value,
 ) -> Result<(), BedrockException> {
-    if !FAMILIES.tools_alone.has(model) {
+    if !FAMILIES.exclusive_tool_messages.has(model) {
         return Ok(());
     }
     for (at, turn) in messages(body).iter().enumerate() {

@@ -80,7 +80,7 @@ fn result(id: &str, content: Value) -> Value {
 #[test]
 fn every_chat_model_takes_a_greeting() {
     for model in &Catalogue::all_chat_models().models {
-        let taken = validate::converse(model, &hello(json!({})));
+        let taken = validate::check_converse(model, &hello(json!({})));
         assert_eq!(taken.is_ok(), model.provider != "TwelveLabs", "{}", model.id);
     }
 }
@@ -106,7 +106,7 @@ fn a_capability_letter_holds_for_every_model() {
             ('A', turns(&[("user", text("hi")), ("assistant", text("Once"))])),
             ('J', hello(json!({ "outputConfig": { "textFormat": format.clone() } }))),
         ] {
-            let taken = validate::converse(model, &body);
+            let taken = validate::check_converse(model, &body);
             assert_eq!(
                 taken.is_ok(),
                 model.has_capability(letter),
@@ -155,7 +155,7 @@ fn a_tool_is_chosen_only_where_one_can_be() {
 fn tools_are_streamed_only_where_they_can_be() {
     let catalogue = Catalogue::all_chat_models();
     let refused = |id: &str, body: &Value| {
-        let fault = validate::converse_stream(catalogue.model(id).unwrap(), body).err()?;
+        let fault = validate::check_converse_stream(catalogue.model(id).unwrap(), body).err()?;
         Some(fault.message().to_owned())
     };
     let offered = hello(json!({ "toolConfig": tools(&["clock"]) }));
@@ -340,7 +340,7 @@ fn each_family_knows_its_own_fields_alone() {
             "not a JSON Pointer",
         ),
     ]);
-    let fault = validate::converse(
+    let fault = validate::check_converse(
         Catalogue::all_chat_models().model(GROK).unwrap(),
         &with_fields(json!({ "frequency_penalty": 1 })),
     );
@@ -618,7 +618,7 @@ fn what_goes_along_with_the_chat_keeps_its_form() {
     ]);
     let lite = Catalogue::all_chat_models().model(LITE).unwrap().clone();
     assert_eq!(
-        validate::converse_stream(&lite, &hello(json!({ "guardrailConfig": guarded }))),
+        validate::check_converse_stream(&lite, &hello(json!({ "guardrailConfig": guarded }))),
         Ok(())
     );
 }

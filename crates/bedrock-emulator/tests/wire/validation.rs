@@ -16,7 +16,7 @@ const MISTRAL_7B: &str = "mistral.mistral-7b-instruct-v0:2";
 const DEEPSEEK: &str = "deepseek.v3.2";
 
 fn checked(model: &str, body: &Value) -> Result<(), BedrockException> {
-    validate::converse(Catalogue::default().model(model).unwrap(), body)
+    validate::check_converse(Catalogue::default().model(model).unwrap(), body)
 }
 
 /// Asserts that each body is refused with words like these, or taken where there are none.
@@ -27,7 +27,7 @@ fn table<const N: usize>(rows: [(&str, Value, &str); N]) {
 /// The same, by the rules for the models of this catalogue.
 pub fn judged<const N: usize>(catalogue: &Catalogue, rows: [(&str, Value, &str); N]) {
     for (id, body, words) in rows {
-        match validate::converse(catalogue.model(id).unwrap(), &body) {
+        match validate::check_converse(catalogue.model(id).unwrap(), &body) {
             Ok(()) => assert_eq!(words, "", "{id} took {body}"),
             Err(fault) => {
                 let expected = !words.is_empty() && fault.message().contains(words);
@@ -202,7 +202,8 @@ fn tools_are_offered_only_to_those_who_take_them() {
         (OPUS_5_5, offered(&["clock"], json!({ "any": {} })), "toolConfig.toolChoice.any field"),
     ]);
     let llama = Catalogue::default().model(LLAMA).unwrap().clone();
-    let fault = validate::converse_stream(&llama, &offered(&["clock"], json!(null))).unwrap_err();
+    let fault =
+        validate::check_converse_stream(&llama, &offered(&["clock"], json!(null))).unwrap_err();
     assert_eq!(fault.message(), "This model doesn't support tool use in streaming mode.");
 }
 

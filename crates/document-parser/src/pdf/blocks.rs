@@ -139,7 +139,7 @@ impl<'a> FontSizes<'a> {
 
     fn is_larger(&self, text_part: &TextPart) -> bool {
         text_part.size > HEADING_RATIO * self.body
-            && text_part.lines <= 4
+            && text_part.line_count <= 4
             && text_part.marker != Some(ListMarker::Bullet)
             && is_heading_text(&text_part.text, MAX_HEADING_CHARS)
     }
@@ -147,7 +147,7 @@ impl<'a> FontSizes<'a> {
     fn is_bold_line(&self, text_part: &TextPart) -> bool {
         text_part.bold
             && text_part.size > 0.95 * self.body
-            && text_part.lines == 1
+            && text_part.line_count == 1
             && text_part.marker != Some(ListMarker::Bullet)
             && is_heading_text(&text_part.text, MAX_HEADING_CHARS / 2)
             && !text_part.text.ends_with(['.', ':', ',', ';'])

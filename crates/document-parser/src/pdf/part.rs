@@ -16,7 +16,7 @@ pub(super) struct TextPart {
     pub text: String,
     pub size: f64,
     pub bold: bool,
-    pub lines: usize,
+    pub line_count: usize,
     /// The list marker at the start, if there is one.
     pub marker: Option<ListMarker>,
 }
@@ -119,7 +119,7 @@ fn join_lines(lines: &[Line]) -> TextPart {
         text,
         size: lines.iter().map(Line::size).fold(0.0, f64::max),
         bold: lines.iter().all(Line::is_bold),
-        lines: lines.len(),
+        line_count: lines.len(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The messages of a chat as OpenAI-compatible servers accept them.
 
-use super::{ExtraFields, Vendor, call_ids::CallIds, parts::RequestPart};
+use super::{ExtraFields, Vendor, parts::RequestPart};
+use crate::call_ids::CallIds;
 use crate::quirks::{Quirks, REASONING_FIELDS};
 use pipe_sdk::{Content, Message, Role, ToolCall};
 use serde::Serialize;

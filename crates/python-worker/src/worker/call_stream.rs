@@ -125,7 +125,7 @@ impl Drop for CallStream {
         self.shared.outbox.push(&HostFrame::Cancel { id: self.id });
         // Calls of other models that this call has made are cancelled too.
         if let Some(entry) = self.shared.calls().get_mut(&self.id) {
-            (entry.questions, entry.question_tasks) = (None, Vec::new());
+            (entry.host_call_handler, entry.host_call_tasks) = (None, Vec::new());
         }
     }
 }

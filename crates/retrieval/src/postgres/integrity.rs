@@ -66,7 +66,7 @@ async fn check_collection(
     {
         check.add_stats(
             row.try_get(0)?,
-            CorpusStats { chunks: row.try_get(1)?, terms: row.try_get(2)? },
+            CorpusStats { chunk_count: row.try_get(1)?, terms: row.try_get(2)? },
         );
     }
     if let Some(model) = &collection.model

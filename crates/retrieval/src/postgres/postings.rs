@@ -41,13 +41,13 @@ pub(super) async fn apply_edits(
         (&entries, Type::BYTEA_ARRAY),
     ];
     transaction.query_typed(sql, &parameters).await?;
-    for (audience, CorpusStats { chunks, terms }) in &edits.stats {
+    for (audience, CorpusStats { chunk_count, terms }) in &edits.stats {
         let sql = "INSERT INTO extent (collection, audience, chunks, terms) VALUES ($1, $2, $3, $4) ON CONFLICT (collection, audience)
                    DO UPDATE SET chunks = extent.chunks + excluded.chunks, terms = extent.terms + excluded.terms";
         let parameters: [Parameter<'_>; 4] = [
             (&collection, Type::INT8),
             (audience, Type::INT8),
-            (chunks, Type::INT8),
+            (chunk_count, Type::INT8),
             (terms, Type::INT8),
         ];
         transaction.query_typed(sql, &parameters).await?;

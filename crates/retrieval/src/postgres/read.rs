@@ -162,7 +162,7 @@ fn document_from_row(row: &Row) -> Result<IndexedDocument> {
         url: row.try_get(2)?,
         audience,
         metadata: serde_json::from_str(row.try_get(4)?).map_err(IndexError::storage)?,
-        chunks: usize::try_from(chunks).unwrap_or_default(),
+        chunk_count: usize::try_from(chunks).unwrap_or_default(),
         stored_at: row.try_get(6)?,
         state: DocumentState::new(row.try_get(7)?, row.try_get(8)?),
     })

@@ -96,7 +96,7 @@ async fn corpus_stats(
         .query_typed(sql, &[(&collection, Type::INT8), (&audiences, Type::INT8_ARRAY)])
         .await?;
     let stats_from_row = |row: &Row| -> Result<CorpusStats> {
-        Ok(CorpusStats { chunks: row.try_get(0)?, terms: row.try_get(1)? })
+        Ok(CorpusStats { chunk_count: row.try_get(0)?, terms: row.try_get(1)? })
     };
     rows.first().map_or(Ok(CorpusStats::default()), stats_from_row)
 }
@@ -157,8 +157,8 @@ async fn nearest(
     query: &Vector,
     depth: usize,
 ) -> Result<Vec<(i64, Vector)>> {
-    let visible = corpus_stats(transaction, collection, Some(audiences)).await?.chunks;
-    let all = corpus_stats(transaction, collection, None).await?.chunks;
+    let visible = corpus_stats(transaction, collection, Some(audiences)).await?.chunk_count;
+    let all = corpus_stats(transaction, collection, None).await?.chunk_count;
     let exact = visible <= EXACT_SCAN_CHUNKS
         || (visible <= EXACT_SCAN_MAX_CHUNKS && visible.saturating_mul(EXACT_SCAN_FRACTION) < all);
     // No index has this order, so the planner scans every row.

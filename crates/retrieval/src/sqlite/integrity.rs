@@ -73,7 +73,10 @@ fn check_collection(
         "SELECT audience, chunks, terms FROM extent WHERE collection = ?",
         [collection.id],
         |row| {
-            check.add_stats(row.get(0)?, CorpusStats { chunks: row.get(1)?, terms: row.get(2)? });
+            check.add_stats(
+                row.get(0)?,
+                CorpusStats { chunk_count: row.get(1)?, terms: row.get(2)? },
+            );
             Ok(())
         },
     )?;

@@ -138,7 +138,7 @@ fn document_from_row(row: &Row<'_>) -> Result<IndexedDocument> {
         url: row.get(2)?,
         audience: parse_json(row, 3)?,
         metadata: parse_json(row, 4)?,
-        chunks: row.get(5)?,
+        chunk_count: row.get(5)?,
         stored_at: row.get(6)?,
         state: DocumentState::new(row.get(7)?, row.get(8)?),
     })

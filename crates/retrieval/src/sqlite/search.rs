@@ -96,7 +96,7 @@ fn score_keywords(
         for audience in audiences {
             let stats = stats_query
                 .query_row((collection, audience), |row| {
-                    Ok(CorpusStats { chunks: row.get(0)?, terms: row.get(1)? })
+                    Ok(CorpusStats { chunk_count: row.get(0)?, terms: row.get(1)? })
                 })
                 .optional()?;
             let Some(stats) = stats else { continue };

@@ -241,7 +241,7 @@ fn apply_edits(transaction: &Transaction<'_>, collection: i64, edits: &PostingEd
          ON CONFLICT DO UPDATE SET chunks = chunks + excluded.chunks, terms = terms + excluded.terms",
     )?;
     for (audience, stats) in &edits.stats {
-        add_stats.execute((collection, audience, stats.chunks, stats.terms))?;
+        add_stats.execute((collection, audience, stats.chunk_count, stats.terms))?;
     }
     Ok(())
 }

@@ -168,7 +168,7 @@ async fn listings_show_what_one_may_see(index: Index) {
     assert_eq!(page(&Viewer::Operator, "").await, ["anna", "nobody"]);
     assert_eq!(page(&Viewer::Operator, "nobody").await, ["public", "staff"]);
     let listed = &index.list_documents("docs", &user("anna"), "", 1).await.unwrap()[0];
-    assert_eq!((listed.audience.clone(), listed.chunks), (IndexAudience::user("anna"), 1));
+    assert_eq!((listed.audience.clone(), listed.chunk_count), (IndexAudience::user("anna"), 1));
 }
 
 #[cfg(unix)]

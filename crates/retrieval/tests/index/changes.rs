@@ -173,7 +173,7 @@ async fn what_could_not_be_read_is_listed_with_the_reason_and_its_last_version_f
     index.record_failure("docs", document("a", ""), "the file is empty").await.unwrap();
     let states = async |viewer: Viewer| -> Vec<(String, usize, DocumentState)> {
         let listed = index.list_documents("docs", &viewer, "", 10).await.unwrap();
-        listed.into_iter().map(|listed| (listed.id, listed.chunks, listed.state)).collect()
+        listed.into_iter().map(|listed| (listed.id, listed.chunk_count, listed.state)).collect()
     };
     let failed = |reason: &str| DocumentState::Failed { reason: reason.to_owned() };
     let (a, b) = (
@@ -210,7 +210,7 @@ async fn stored_documents_are_split_anew_with_their_vectors(index: Index) {
     let broken = document("broken", "");
     index.record_failure("docs", broken, "no text").await.unwrap();
     assert_eq!(index.rechunk_collection("docs", Some(&embedder)).await.unwrap(), 0);
-    let chunks = async || index.find_document("docs", "book").await.unwrap().unwrap().chunks;
+    let chunks = async || index.find_document("docs", "book").await.unwrap().unwrap().chunk_count;
     let before = chunks().await;
     index.set_chunk_size("docs", 32).await.unwrap();
     // The default changes only collections that follow it.

@@ -31,7 +31,7 @@ enum ListErrorKind {
 
 impl ListError {
     /// Creates the error of a list that has not arrived yet.
-    pub fn loading() -> Self {
+    pub fn for_pending_list() -> Self {
         let message = "AWS has not said yet which models there are: reload in a moment".into();
         Self { code: "Loading".into(), message, kind: ListErrorKind::Loading }
     }

@@ -24,7 +24,11 @@ pub fn find_gaps(regions: &[RegionModels], has_no_chat_model: bool) -> Vec<Listi
     match gaps.first() {
         // Open WebUI would take an empty list for a connection without models.
         None if has_no_chat_model && !regions.iter().all(RegionModels::is_listed) => {
-            vec![ListingGap::in_all_regions("loading", "Bedrock is loading", ListError::loading())]
+            vec![ListingGap::in_all_regions(
+                "loading",
+                "Bedrock is loading",
+                ListError::for_pending_list(),
+            )]
         }
         Some((_, error)) if have_all_failed && are_alike => {
             vec![ListingGap::in_all_regions("error", "⚠ Amazon Bedrock", (*error).clone())]

@@ -90,7 +90,12 @@ impl ModelRoute {
         Some(match summary.r#type() {
             InferenceProfileType::Application => Self {
                 is_own: false,
-                ..Self::owned("app", name, summary.inference_profile_arn(), base.into())
+                ..Self::for_account_resource(
+                    "app",
+                    name,
+                    summary.inference_profile_arn(),
+                    base.into(),
+                )
             },
             _ => Self {
                 id: id.into(),
@@ -107,8 +112,9 @@ impl ModelRoute {
         // It is not known what an architecture takes through Converse, so it has no family.
         let architecture = summary.model_architecture().unwrap_or("model");
         let base = format!("imported.{architecture}");
-        (summary.instruct_supported() != Some(false))
-            .then(|| Self::owned("imported", summary.model_name(), summary.model_arn(), base))
+        (summary.instruct_supported() != Some(false)).then(|| {
+            Self::for_account_resource("imported", summary.model_name(), summary.model_arn(), base)
+        })
     }
 
     /// Returns the route to a provisioned throughput; `None` if it is not in service.
@@ -116,15 +122,16 @@ impl ModelRoute {
         let (name, arn) = (summary.provisioned_model_name(), summary.provisioned_model_arn());
         let base = base_id(summary.foundation_model_arn());
         (summary.status().as_str() == "InService")
-            .then(|| Self::owned("provisioned", name, arn, base.into()))
+            .then(|| Self::for_account_resource("provisioned", name, arn, base.into()))
     }
 
     /// Returns the route to a deployment of a custom model; `None` if it is not active.
     pub fn from_custom_deployment(summary: &CustomModelDeploymentSummary) -> Option<Self> {
         let (name, arn) =
             (summary.custom_model_deployment_name(), summary.custom_model_deployment_arn());
-        (summary.status().as_str() == "Active")
-            .then(|| Self::owned("custom", name, arn, base_id(summary.model_arn()).into()))
+        (summary.status().as_str() == "Active").then(|| {
+            Self::for_account_resource("custom", name, arn, base_id(summary.model_arn()).into())
+        })
     }
 
     /// Returns the route to a Marketplace endpoint; `None` if Bedrock cannot use the endpoint.
@@ -136,7 +143,7 @@ impl ModelRoute {
             summary.model_source_identifier().split_once("/Model/").unwrap_or_default();
         let base = format!("marketplace.{}", model.split('/').next().unwrap_or_default());
         (summary.status()?.as_str() == "REGISTERED")
-            .then(|| Self::owned("marketplace", name, arn, base))
+            .then(|| Self::for_account_resource("marketplace", name, arn, base))
     }
 
     /// Returns the route to a prompt router; `None` if the router cannot be called. It accepts what
@@ -146,11 +153,11 @@ impl ModelRoute {
         let base = models.filter_map(|model| model.model_arn()).map(base_id).next()?;
         let (name, arn) = (summary.prompt_router_name(), summary.prompt_router_arn());
         (summary.status().as_str() == "AVAILABLE")
-            .then(|| Self::owned("router", name, arn, base.into()))
+            .then(|| Self::for_account_resource("router", name, arn, base.into()))
     }
 
     /// Returns the route to a resource of the account, which has a name beside its ARN.
-    fn owned(kind: &str, name: &str, arn: &str, base: String) -> Self {
+    fn for_account_resource(kind: &str, name: &str, arn: &str, base: String) -> Self {
         let id = format!("{kind}/{}", name.replace(|c: char| !is_url_safe(c), "-"));
         Self { id, model_id: arn.into(), name: name.into(), base, is_own: true }
     }

@@ -160,7 +160,7 @@ impl<T> CachedList<T> {
             return None;
         }
         match &self.error {
-            None => Some(ListError::loading()),
+            None => Some(ListError::for_pending_list()),
             Some(error) => Some(error.clone()).filter(ListError::is_transient),
         }
     }

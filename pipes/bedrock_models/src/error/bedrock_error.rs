@@ -4,7 +4,7 @@ use super::{is_model_refusal, should_fall_back, to_pipe_error};
 use crate::location::ModelLocation;
 use bedrock_runtime::{SendError, ServiceError};
 use pipe_sdk::PipeError;
-use resilience::{CallError, FailureKind, IdleElapsed, Suspect, Verdict};
+use resilience::{CallError, FailureKind, FailureSource, IdleElapsed, Verdict};
 use std::time::Duration;
 
 /// The error of a call, or of a stream that broke off.
@@ -108,7 +108,7 @@ impl resilience::Classify for BedrockError {
                 kind: failure_kind(error),
                 is_retryable: error.is_retryable(),
                 retry_after: error.retry_after(),
-                suspect: suspect(error),
+                failure_source: failure_source(error),
             },
             Self::ConnectionClosed => Verdict::failure(FailureKind::Truncated),
             Self::IdleTimeout => Verdict::failure(FailureKind::IdleTimeout),
@@ -146,12 +146,12 @@ fn failure_kind(error: &SendError) -> Option<FailureKind> {
 
 /// Returns the part at fault, if that is clearer than from the kind alone: the model's own errors
 /// may be caused by the prompt.
-fn suspect(error: &SendError) -> Option<Suspect> {
+fn failure_source(error: &SendError) -> Option<FailureSource> {
     let SendError::Service(service_error) = error else { return None };
     match (service_error.code.as_str(), service_error.status) {
-        ("ModelErrorException" | "ModelStreamErrorException", _) => Some(Suspect::Request),
-        ("ServiceUnavailableException", _) | ("", 502 | 503) => Some(Suspect::Upstream),
-        (_, 424) => Some(Suspect::Request),
+        ("ModelErrorException" | "ModelStreamErrorException", _) => Some(FailureSource::Request),
+        ("ServiceUnavailableException", _) | ("", 502 | 503) => Some(FailureSource::Upstream),
+        (_, 424) => Some(FailureSource::Request),
         _ => None,
     }
 }

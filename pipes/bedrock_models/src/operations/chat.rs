@@ -21,7 +21,7 @@ use tool_schema::{SentTools, restore_calls};
 const MAX_NEW_QUIRKS: usize = 4;
 
 /// The answer of a model.
-struct Answer {
+struct StartedResponse {
     chunks: AnswerChunks,
     /// The form in which the tools were sent.
     tools: SentTools,
@@ -64,7 +64,7 @@ async fn ask(
     call: &Call,
     entry: &ModelEntry,
     deps: CallDeps<'_>,
-) -> Result<Answer, CandidateError> {
+) -> Result<StartedResponse, CandidateError> {
     let known = deps.quirks.for_caller(&entry.id, deps.caller);
     let (mut quirks, mut learned) = (known.clone(), Vec::new());
     let mut request = prepare(call, entry, &quirks, deps.valves)?;
@@ -114,7 +114,8 @@ fn prepare(
     valves: &BedrockValves,
 ) -> Result<Request, CandidateError> {
     let target = entry.target(quirks);
-    prepare_chat(&ChatInput { call, target: &target, valves }).map_err(CandidateError::rejected)
+    prepare_chat(&ChatInput { call, target: &target, valves })
+        .map_err(CandidateError::from_rejection)
 }
 
 /// Returns the quirk that an error names, and the phrase that names it.
@@ -129,7 +130,7 @@ async fn send(
     request: Request,
     entry: &ModelEntry,
     deps: CallDeps<'_>,
-) -> Result<Answer, BedrockError> {
+) -> Result<StartedResponse, BedrockError> {
     let Request { body, is_streamed, response_options } = request;
     let tools = response_options.tool_names.clone();
     let stop_sequences = response_options.unsent_stop_sequences.clone();
@@ -141,7 +142,7 @@ async fn send(
         let request = InvokeRequest { location, operation, body };
         let (chunks, in_flight) = sending::send(request, deps, read).await?;
         in_flight.complete(None);
-        return Ok(Answer { chunks: AnswerChunks::Whole(chunks), tools, stop_sequences });
+        return Ok(StartedResponse { chunks: AnswerChunks::Whole(chunks), tools, stop_sequences });
     }
     let operation = Operation::ConverseStream(&entry.model_id);
     let idle_timeout = Duration::from_secs(deps.valves.idle_timeout_seconds);
@@ -152,5 +153,5 @@ async fn send(
     let request = InvokeRequest { location, operation, body };
     let (chunks, in_flight) = sending::send(request, deps, read).await?;
     let chunks = AnswerChunks::Stream(Box::new(in_flight.track(chunks)));
-    Ok(Answer { chunks, tools, stop_sequences })
+    Ok(StartedResponse { chunks, tools, stop_sequences })
 }

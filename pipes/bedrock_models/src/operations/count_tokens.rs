@@ -28,7 +28,7 @@ struct CountTokensResponse {
 /// differently, so there is no fallback.
 pub async fn count_tokens(call: &Call, entry: &ModelEntry, deps: CallDeps<'_>) -> Result<u64> {
     if deps.forced_failure.applies_to(entry, 0) {
-        return Err(CandidateError::forced(entry).error);
+        return Err(CandidateError::for_forced_failure(entry).error);
     }
     let base = &entry.base;
     let target = entry.target(&deps.quirks.for_caller(&entry.id, deps.caller));

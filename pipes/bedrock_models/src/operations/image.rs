@@ -65,7 +65,7 @@ async fn ask(
     entry: &ModelEntry,
     deps: CallDeps<'_>,
 ) -> Result<Images, CandidateError> {
-    let requests = requests(call, entry).map_err(CandidateError::rejected)?;
+    let requests = requests(call, entry).map_err(CandidateError::from_rejection)?;
     let requests: Vec<_> = requests.into_iter().map(|body| send_one(body, entry, deps)).collect();
     let answers: Vec<Answer> =
         stream::iter(requests).buffered(MAX_CONCURRENT_REQUESTS).try_collect().await?;
@@ -75,7 +75,7 @@ async fn ask(
         refusals.extend(refusal);
     }
     if images.is_empty() {
-        return Err(CandidateError::rejected(no_image_error(&entry.id, refusals.first())));
+        return Err(CandidateError::from_rejection(no_image_error(&entry.id, refusals.first())));
     }
     Ok(Images { images })
 }

@@ -271,7 +271,7 @@ pub struct ToolConfig<'a> {
     pub tool_choice: Option<ToolChoice<'a>>,
 }
 
-/// An element of `toolConfig.tools`: a tool, a system tool or a cache point.
+/// An entry of `tools`, AWS's `Tool`: a tool of the client, a tool of the model, or a cache point.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Tool<'a> {

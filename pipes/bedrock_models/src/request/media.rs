@@ -36,8 +36,8 @@ pub type PartError = Cow<'static, str>;
 /// The media of one request, counted.
 #[derive(Debug, Default)]
 pub struct MediaBudget {
-    images: usize,
-    documents: usize,
+    image_count: usize,
+    document_count: usize,
     bytes: usize,
     names: HashSet<String>,
     /// The original names of files whose names Bedrock does not take, in words for the model.
@@ -81,8 +81,8 @@ impl MediaBudget {
         if target.inputs.image == Some(false) {
             return Err(target.unsupported("images"));
         }
-        self.images += 1;
-        if self.images > MAX_IMAGES {
+        self.image_count += 1;
+        if self.image_count > MAX_IMAGES {
             return Err(format!("a chat may hold {MAX_IMAGES} images at most").into());
         }
         let (format, source) = match locate(url, label, target)? {
@@ -192,7 +192,9 @@ impl MediaBudget {
         target: &Target,
     ) -> Result<Block<'a>, PartError> {
         let (label, base64) = match file.data {
-            FileData::Text(text) if target.family.documents && self.documents < MAX_DOCUMENTS => {
+            FileData::Text(text)
+                if target.family.documents && self.document_count < MAX_DOCUMENTS =>
+            {
                 return Ok(self.document_block(
                     "txt",
                     MediaSource::Text(text.into()),
@@ -237,7 +239,7 @@ impl MediaBudget {
         if base64::decoded_len(&base64) > MAX_DOCUMENT_BYTES {
             return Err("a file may have 4.5 MB at most".into());
         }
-        let fits = target.family.documents && self.documents < MAX_DOCUMENTS;
+        let fits = target.family.documents && self.document_count < MAX_DOCUMENTS;
         if !fits && is_text(format) {
             let bytes = base64::decode_prefix(&base64, base64::decoded_len(&base64));
             let text = String::from_utf8_lossy(&bytes);
@@ -257,7 +259,7 @@ impl MediaBudget {
         if !target.family.documents && !target.tries_documents {
             return Err(target.unsupported("files but text"));
         }
-        if self.documents >= MAX_DOCUMENTS {
+        if self.document_count >= MAX_DOCUMENTS {
             return Err(format!("a chat may hold {MAX_DOCUMENTS} files at most").into());
         }
         Ok(self.document_block(format, source, file, target))
@@ -270,7 +272,7 @@ impl MediaBudget {
         file: FilePart<'a>,
         target: &Target,
     ) -> Block<'a> {
-        self.documents += 1;
+        self.document_count += 1;
         let cited = file.cited && target.is_claude() && matches!(format, "pdf" | "txt");
         Block::Document(Document {
             format,

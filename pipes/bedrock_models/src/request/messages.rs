@@ -44,7 +44,7 @@ pub struct MessageBuilder<'a> {
 struct OpenMessage<'a> {
     speaker: ConverseRole,
     reasoning: Vec<Block<'a>>,
-    said: Vec<Block<'a>>,
+    content: Vec<Block<'a>>,
     calls: Vec<Block<'a>>,
 }
 
@@ -163,7 +163,7 @@ impl<'a> MessageBuilder<'a> {
 
     fn add_blocks(&mut self, speaker: ConverseRole, blocks: Vec<Block<'a>>) {
         if !blocks.is_empty() {
-            self.turn_to(speaker).said.extend(blocks);
+            self.turn_to(speaker).content.extend(blocks);
         }
     }
 
@@ -262,7 +262,7 @@ impl<'a> MessageBuilder<'a> {
                         message.rest.get("is_error").is_some_and(|failed| *failed == true);
                     (call.result, call.point) = (Some(words), point);
                 }
-                self.turn_to(ConverseRole::User).said.extend(shown);
+                self.turn_to(ConverseRole::User).content.extend(shown);
             }
             None => {
                 words.insert(0, Block::Text("The result of a tool:".into()));
@@ -278,39 +278,39 @@ impl<'a> MessageBuilder<'a> {
             self.close();
         }
         self.open.get_or_insert_with(|| {
-            let said = if speaker == ConverseRole::User {
+            let content = if speaker == ConverseRole::User {
                 std::mem::take(&mut self.assistant_media)
             } else {
                 Vec::new()
             };
-            OpenMessage { speaker, reasoning: Vec::new(), said, calls: Vec::new() }
+            OpenMessage { speaker, reasoning: Vec::new(), content, calls: Vec::new() }
         })
     }
 
     /// Ends the open turn, whose blocks are put in order.
     fn close(&mut self) {
-        let Some(OpenMessage { speaker, reasoning, said, calls }) = self.open.take() else {
+        let Some(OpenMessage { speaker, reasoning, content, calls }) = self.open.take() else {
             return;
         };
         let content = match speaker {
             ConverseRole::Assistant => {
                 // The cache point that a client sets at the end of its message comes after the
                 // calls.
-                let (mut said, mut calls) = (said, calls);
+                let (mut content, mut calls) = (content, calls);
                 if !calls.is_empty() {
-                    calls.extend(said.pop_if(|block| matches!(block, Block::CachePoint(_))));
+                    calls.extend(content.pop_if(|block| matches!(block, Block::CachePoint(_))));
                 }
                 // Reasoning that led to nothing is not taken back.
                 let reasoning =
-                    reasoning.into_iter().filter(|_| !said.is_empty() || !calls.is_empty());
-                reasoning.collect::<Vec<_>>().into_iter().chain(said).chain(calls).collect()
+                    reasoning.into_iter().filter(|_| !content.is_empty() || !calls.is_empty());
+                reasoning.collect::<Vec<_>>().into_iter().chain(content).chain(calls).collect()
             }
             ConverseRole::User | ConverseRole::System => {
                 // Nothing may come between results, so one cache point after them replaces all of
                 // theirs.
                 let point = self.pending_calls.iter_mut().rev().find_map(|call| call.point.take());
                 let results = self.pending_calls.drain(..).map(PendingToolCall::into_result);
-                results.chain(point).chain(said).collect()
+                results.chain(point).chain(content).collect()
             }
         };
         self.done.push(ConverseMessage { role: speaker, content });

@@ -231,9 +231,9 @@ proptest! {
             Ok(sent) => {
                 let json = serde_json::from_slice(&sent.body).unwrap();
                 let valid = if sent.is_streamed {
-                    validate::converse_stream(model, &json)
+                    validate::check_converse_stream(model, &json)
                 } else {
-                    validate::converse(model, &json)
+                    validate::check_converse(model, &json)
                 };
                 prop_assert_eq!(valid, Ok(()), "{} {}", model.id, json);
                 prop_assert_eq!(&sent.body, &prepare_chat(&input).unwrap().body);

@@ -34,7 +34,7 @@ pub fn find_candidates(
         candidates.extend(profile);
     }
     if requested.kind.answers_chats() {
-        candidates.extend(chained(requested, listing));
+        candidates.extend(find_chained(requested, listing));
     }
     let mut distinct: Vec<&Arc<ModelEntry>> = Vec::with_capacity(candidates.len());
     for entry in candidates {
@@ -59,7 +59,7 @@ pub fn find_pinned_candidates(
 ) -> Vec<Arc<ModelEntry>> {
     let mut candidates = vec![Arc::clone(requested)];
     if requested.kind.answers_chats() {
-        for entry in chained(requested, listing) {
+        for entry in find_chained(requested, listing) {
             if !candidates.iter().any(|other| Arc::ptr_eq(other, entry)) {
                 candidates.push(Arc::clone(entry));
             }
@@ -69,7 +69,7 @@ pub fn find_pinned_candidates(
 }
 
 /// Returns the models of the chains that are for this one.
-fn chained<'a>(
+fn find_chained<'a>(
     requested: &'a ModelEntry,
     listing: &'a Listing,
 ) -> impl Iterator<Item = &'a Arc<ModelEntry>> {

@@ -33,15 +33,15 @@ pub struct EventHandler {
     buffer: ChunkBuffer,
     blocks: Vec<Block>,
     /// The number of tool calls that were sent.
-    tool_calls: usize,
+    tool_call_count: usize,
     /// The number of blocks of reasoning that have ended.
-    reasoning_blocks: usize,
+    reasoning_block_count: usize,
     /// Text that arrived before it was clear whether the answer comes as a tool's arguments.
     held: String,
     has_tool_answer: bool,
     /// Text that may be a tool call.
     text_tool_calls: TextToolCalls,
-    thinking_tokens: Option<u64>,
+    reasoning_tokens: Option<u64>,
     is_stopped: bool,
 }
 
@@ -86,12 +86,12 @@ impl EventHandler {
             options,
             buffer: ChunkBuffer::new(reasoning, strips_fence),
             blocks: Vec::new(),
-            tool_calls: 0,
-            reasoning_blocks: 0,
+            tool_call_count: 0,
+            reasoning_block_count: 0,
             held: String::new(),
             has_tool_answer: false,
             text_tool_calls: TextToolCalls::default(),
-            thinking_tokens: None,
+            reasoning_tokens: None,
             is_stopped: false,
         }
     }
@@ -192,7 +192,7 @@ impl EventHandler {
     /// Handles the start of a tool call.
     pub fn start_tool_call(&mut self, number: u64, id: String, name: String) {
         if matches!(self.options.answer_shape, AnswerShape::Tool(answer) if answer == name) {
-            if self.has_tool_answer || self.tool_calls > 0 {
+            if self.has_tool_answer || self.tool_call_count > 0 {
                 // One answer is enough, and none is wanted where the client's own tools are called.
                 return;
             }
@@ -203,15 +203,15 @@ impl EventHandler {
         }
         let is_forwarded = match self.options.tool_calls {
             ToolCallFilter::All => true,
-            ToolCallFilter::First => self.tool_calls == 0,
+            ToolCallFilter::First => self.tool_call_count == 0,
             ToolCallFilter::None => false,
         };
         if !is_forwarded {
             return;
         }
         self.flush_held();
-        let index = self.tool_calls;
-        self.tool_calls += 1;
+        let index = self.tool_call_count;
+        self.tool_call_count += 1;
         self.blocks.push(Block { number, kind: BlockKind::Call { index, is_empty: true } });
         self.buffer.push_chunk(Chunk::ToolCall(ToolCallDelta {
             index,
@@ -300,8 +300,8 @@ impl EventHandler {
     }
 
     fn push_reasoning_detail(&mut self, kind: ReasoningKind) {
-        let index = self.reasoning_blocks;
-        self.reasoning_blocks += 1;
+        let index = self.reasoning_block_count;
+        self.reasoning_block_count += 1;
         let format = self.options.signed_reasoning.then(|| CLAUDE_REASONING_FORMAT.into());
         self.buffer.push_chunk(Chunk::ReasoningDetail(ReasoningDetail { kind, format, index }));
     }
@@ -319,13 +319,13 @@ impl EventHandler {
         }
         self.flush_held();
         self.is_stopped = true;
-        self.thinking_tokens = own.as_ref().and_then(thinking_tokens);
+        self.reasoning_tokens = own.as_ref().and_then(reasoning_tokens);
         let finish = match stop_reason.as_str() {
             "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
             "guardrail_intervened" | "content_filtered" | "refusal" => FinishReason::ContentFilter,
             // Some families end with `end_turn` although they call tools.
             "tool_use" | "end_turn" | "malformed_tool_use" | "malformed_model_output"
-                if self.tool_calls > 0 =>
+                if self.tool_call_count > 0 =>
             {
                 FinishReason::ToolCalls
             }
@@ -359,7 +359,7 @@ impl EventHandler {
         let unusable = || Err(EventError::EmptyAnswer(stop_reason.to_owned()));
         let is_lost_call = stop_reason == "malformed_tool_use"
             && !self.options.text_tools.is_empty()
-            && self.tool_calls == 0;
+            && self.tool_call_count == 0;
         let is_call = self.text_tool_calls.is_call();
         let text =
             if is_call { self.text_tool_calls.take_held() } else { mem::take(&mut self.held) };
@@ -376,7 +376,8 @@ impl EventHandler {
             return unusable();
         }
         for (number, (name, arguments)) in (u64::MAX / 2..).zip(calls) {
-            let id = format!("call_{:08x}_{}", crc32fast::hash(text.as_bytes()), self.tool_calls);
+            let id =
+                format!("call_{:08x}_{}", crc32fast::hash(text.as_bytes()), self.tool_call_count);
             self.start_tool_call(number, id, name);
             self.add_arguments(number, Value::Object(arguments).to_string());
             self.end_block(number);
@@ -402,7 +403,7 @@ impl EventHandler {
             self.buffer.push_chunk(Chunk::Fact("service_tier", tier.r#type.into()));
         }
         if let Some(tokens) = usage {
-            let usage = Usage { reasoning_tokens: self.thinking_tokens, ..tokens.into() };
+            let usage = Usage { reasoning_tokens: self.reasoning_tokens, ..tokens.into() };
             self.buffer.push_chunk(Chunk::Usage(usage));
         }
     }
@@ -427,8 +428,8 @@ const KNOWN_STOP_REASONS: &[&str] = &[
 
 /// Returns the number of Claude's reasoning tokens, from the requested additional model response
 /// fields.
-fn thinking_tokens(own: &Value) -> Option<u64> {
-    let details = own.pointer(crate::request::THINKING_TOKENS_PATH)?;
+fn reasoning_tokens(additional_fields: &Value) -> Option<u64> {
+    let details = additional_fields.pointer(crate::request::THINKING_TOKENS_PATH)?;
     details["thinking_tokens"].as_u64().or_else(|| details["reasoning_tokens"].as_u64())
 }
 

@@ -41,7 +41,7 @@ impl CandidateError {
     }
 
     /// Creates the error of a request that cannot be written.
-    pub fn rejected(error: PipeError) -> Self {
+    pub fn from_rejection(error: PipeError) -> Self {
         Self { error, cause: FailureCause::Rejected }
     }
 
@@ -51,7 +51,7 @@ impl CandidateError {
     }
 
     /// Creates the failure that a request has asked for.
-    pub fn forced(entry: &ModelEntry) -> Self {
+    pub fn for_forced_failure(entry: &ModelEntry) -> Self {
         let message = "the request asked for this failure, by x-pipewright-fail";
         let error = ServiceError::new("ThrottlingException", message, 429);
         Self::from_call(BedrockError::Send(SendError::Service(error)), &entry.location())
@@ -82,7 +82,7 @@ where
     let (mut first_error, mut are_all_open) = (None, candidates.len() > 1);
     for (position, entry) in candidates.iter().enumerate() {
         let answer = if deps.forced_failure.applies_to(entry, position) {
-            Err(CandidateError::forced(entry))
+            Err(CandidateError::for_forced_failure(entry))
         } else {
             match deps.check_admission(entry).await {
                 Ok(()) => call(entry, deps).await,

@@ -2,7 +2,7 @@
 
 use super::{listing_gap::ListingGap, upstream_models::UpstreamModels};
 use crate::{
-    PIPE,
+    pipe_id::PIPE_ID,
     valves::{UpstreamConfig, UpstreamConfigs},
 };
 use openai_client::ModelListEntry;
@@ -89,7 +89,7 @@ impl ModelList {
 
     /// Returns the model with this id, with or without the id of the pipe before it.
     pub fn entry(&self, id: &str) -> Option<&ModelEntry> {
-        let bare = || id.strip_prefix(PIPE)?.strip_prefix('.');
+        let bare = || id.strip_prefix(PIPE_ID)?.strip_prefix('.');
         self.entries.get(id).or_else(|| self.entries.get(bare()?))
     }
 

@@ -71,7 +71,7 @@ async fn without_a_model_documents_are_found_by_words_and_their_state_says_so() 
         listed[0].state.clone()
     };
     assert_eq!(state(&rig).await, DocumentStatus::WordsOnly);
-    let trouble = rig.library().collections().await.unwrap()[0].trouble.clone().unwrap();
+    let trouble = rig.library().collections().await.unwrap()[0].problem.clone().unwrap();
     assert!(trouble.contains("pipewright models fetch"), "{trouble}");
     assert_eq!(rig.rag.health_problem(), None, "nobody has asked for a model");
     // A model that appears is used.
@@ -79,7 +79,7 @@ async fn without_a_model_documents_are_found_by_words_and_their_state_says_so() 
     rig.library().run_background_jobs(rig.scripted.host()).await;
     assert_eq!(state(&rig).await, DocumentStatus::Ready);
     let collection = rig.library().collections().await.unwrap().pop().unwrap();
-    assert_eq!((collection.model.as_deref(), collection.trouble), (Some("cloud.vectors"), None));
+    assert_eq!((collection.model.as_deref(), collection.problem), (Some("cloud.vectors"), None));
 }
 
 #[tokio::test]

@@ -189,7 +189,7 @@ async fn a_folder_that_is_suddenly_empty_keeps_its_documents_for_a_while() {
     synced(&rig).await;
     fs::remove_file(watched.path().join("a.md")).unwrap();
     assert_eq!(synced(&rig).await, ["a.md: Alpha"]);
-    let trouble = rig.library().collections().await.unwrap()[0].trouble.clone().unwrap();
+    let trouble = rig.library().collections().await.unwrap()[0].problem.clone().unwrap();
     assert!(trouble.contains("watched folder is empty"), "{trouble}");
     tokio::time::pause();
     tokio::time::advance(std::time::Duration::from_secs(601)).await;
@@ -211,7 +211,7 @@ async fn a_folder_within_that_cannot_be_read_stops_nothing_and_loses_nothing() {
     assert_eq!(synced(&rig).await, ["b.md: Beta", "c.md: Gamma", "closed/a.md: Alpha"]);
     // Root may read it all the same.
     if fs::read_dir(&closed).is_err() {
-        let trouble = rig.library().collections().await.unwrap()[0].trouble.clone().unwrap();
+        let trouble = rig.library().collections().await.unwrap()[0].problem.clone().unwrap();
         assert!(trouble.contains("`closed` in the watched folder cannot be read"), "{trouble}");
     }
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
@@ -224,7 +224,7 @@ async fn a_file_whose_name_is_in_another_encoding_is_named_as_unread() {
     fs::write(watched.path().join(OsStr::from_bytes(b"Gr\xfc\xdfe.md")), "# Alpha").unwrap();
     fs::write(watched.path().join("b.md"), "# Beta\nTwo.").unwrap();
     assert_eq!(synced(&rig).await, ["b.md: Beta"]);
-    let trouble = rig.library().collections().await.unwrap()[0].trouble.clone().unwrap();
+    let trouble = rig.library().collections().await.unwrap()[0].problem.clone().unwrap();
     let expected = "in the watched folder cannot be read: its name is not in UTF-8: rename it";
     assert!(trouble.starts_with("`Gr") && trouble.contains(expected), "{trouble}");
 }

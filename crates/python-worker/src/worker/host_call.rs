@@ -1,4 +1,4 @@
-//! Questions of files about models of the host.
+//! Calls of files to models of the host.
 
 use super::Shared;
 use crate::protocol::HostFrame;
@@ -6,33 +6,33 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// A question of a file about models of the host.
+/// A call of a file to models of the host. The protocol names it a `question`.
 #[derive(Debug)]
-pub struct Question {
-    /// The kind of question: `chat` or `models`.
+pub struct HostCall {
+    /// The method: `chat` or `models`.
     pub method: String,
     /// The arguments.
     pub body: Value,
 }
 
-/// Answers the questions of a call.
-pub trait QuestionHandler: Send + Sync {
-    /// Answers a question item by item.
+/// Answers the calls of a file to the host.
+pub trait HostCallHandler: Send + Sync {
+    /// Answers a call item by item.
     fn answer(
         &self,
-        question: Question,
-        replies: ReplySender,
+        host_call: HostCall,
+        responder: HostCallResponder,
     ) -> BoxFuture<'static, Result<(), String>>;
 }
 
-/// Sends the items of a reply.
+/// Sends the items of the answer to a host call.
 #[derive(Clone)]
-pub struct ReplySender {
+pub struct HostCallResponder {
     pub(super) shared: Arc<Shared>,
     pub(super) question: u64,
 }
 
-impl ReplySender {
+impl HostCallResponder {
     /// Sends an item, and waits while many frames have not been taken by the process.
     pub async fn send(&self, item: Value) {
         self.shared.outbox.wait_for_room().await;

@@ -1,19 +1,19 @@
 //! Errors in the shape of Anthropic's API (<https://docs.claude.com/en/api/errors>). The status is
 //! the same as in the other APIs.
 
-use crate::http::Error;
+use crate::http::error::HttpError;
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use serde_json::{Value, json};
 
 /// Returns the response to a request that failed.
-pub fn error_response(error: &Error, request_id: &str) -> HttpResponse {
+pub fn error_response(error: &HttpError, request_id: &str) -> HttpResponse {
     let mut body = error_object(error);
     body["request_id"] = request_id.into();
     error.bare().json(body)
 }
 
 /// Returns the error object.
-pub fn error_object(error: &Error) -> Value {
+pub fn error_object(error: &HttpError) -> Value {
     let kind = error_type(error.status_code());
     let message =
         if error.is_too_long() { prompt_too_long(&error.to_string()) } else { error.to_string() };
