@@ -60,10 +60,10 @@ mod valves;
 
 pub use allowed_origins::AllowedOrigins;
 pub use answer::ResponseHead;
-pub use charge_unsent::charge_unsent;
 pub use auth::{Callers, DEFAULT_KEY, Keys};
 pub use bodies::{BodyLimit, Received, read_body};
 pub use caller::{HostNames, TrustedProxies};
+pub use charge_unsent::charge_unsent;
 pub use clock::unix_seconds;
 pub use memory_budget::MemoryBudget;
 pub use openai_writer::OpenAiSseWriter;

@@ -469,7 +469,7 @@ async fn a_fault_names_its_field() {
         ),
         (
             with_field(question(), "system", json!([{"type": "hologram"}])),
-            "system[0].type: instructions",
+            "system[0].type: system messages",
         ),
         (with_field(question(), "tools", json!([{}])), "tools[0].name: is missing"),
         (

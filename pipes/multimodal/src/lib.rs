@@ -32,8 +32,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use loader::{LoadedImages, Loader};
 use pipe_id::PIPE_ID;
 use pipe_sdk::{
-    Body, Call, CallerId, Chunk, ChunkStream, Event, FilterBody, FilterCall, Host, HostBackend,
-    Model, ModelMetadata, Pipe, PipeError, Result, Serves, ValveError, matches_glob, split_list,
+    Body, Call, CallerId, ChunkStream, FilterBody, FilterCall, Host, HostBackend, Model,
+    ModelMetadata, Pipe, PipeError, Result, Serves, ValveError, matches_glob, split_list,
 };
 use run::Fusion;
 use serde_json::Value;
