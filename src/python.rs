@@ -5,7 +5,6 @@
 //! watches the folder, and takes files that the admin page uploads, installs or deletes. See
 //! `docs/python-pipelines.md`.
 
-mod answer;
 mod context;
 mod file_name;
 mod file_task;

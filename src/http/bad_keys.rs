@@ -28,10 +28,11 @@ pub struct BadKeys {
 /// The numbers of bad keys, by address and of all.
 struct KeyCounts {
     by_address: Box<[[KeyCount; SET_SIZE]]>,
-    all: KeyCount,
+    /// The bad keys of all addresses.
+    total: KeyCount,
 }
 
-/// The bad keys of one address since a time.
+/// The bad keys of one address, or of all, since a time.
 #[derive(Clone, Copy, Default)]
 struct KeyCount {
     address: Option<IpAddr>,
@@ -54,7 +55,7 @@ impl BadKeys {
     /// Allows this number of bad keys from an address in a minute.
     pub fn with_limit(limit: u32) -> Self {
         let by_address = vec![[KeyCount::default(); SET_SIZE]; SET_COUNT].into_boxed_slice();
-        let counts = Mutex::new(KeyCounts { by_address, all: KeyCount::default() });
+        let counts = Mutex::new(KeyCounts { by_address, total: KeyCount::default() });
         Self { limit, hasher: RandomState::new(), counts }
     }
 
@@ -63,8 +64,8 @@ impl BadKeys {
         let from = network(from);
         let set = self.hasher.hash_one(from) as usize % SET_COUNT;
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let KeyCounts { by_address, all } = &mut *counts;
-        let is_flood = all.add(now) > MAX_LOGGED;
+        let KeyCounts { by_address, total } = &mut *counts;
+        let is_flood = total.add(now) > MAX_LOGGED;
         let Some(places) = by_address.get_mut(set) else {
             return BadKeyVerdict { retry_after: None, is_first: false, is_logged: !is_flood };
         };

@@ -69,7 +69,7 @@ pub fn parse_user_field(value: Value) -> Option<User> {
     }
 }
 
-/// Returns the hints for the pipe in the headers.
+/// Returns the headers whose names begin with one of [`HINT_PREFIXES`], for the pipe.
 pub fn hints(headers: &HeaderMap) -> Hints {
     let is_hint = |name: &str| HINT_PREFIXES.iter().any(|beginning| name.starts_with(beginning));
     let hint = |(name, value): (&HeaderName, &HeaderValue)| {

@@ -1,5 +1,6 @@
 //! The slot of a Python file: it passes calls to the file's process.
 
+mod answer;
 mod calls;
 mod valves_update;
 

@@ -96,7 +96,7 @@ fn insufficient_storage_error(message: String) -> PipeError {
 impl ValveStore for SavedValves {
     fn load(&self, pipe: &'static str) -> BoxFuture<'_, Result<LoadedValves>> {
         Box::pin(async move {
-            let loaded = Self::load(self, pipe).await.map_err(|error| read_error(&error))?;
+            let loaded = Self::load(self, pipe).await.map_err(|error| to_read_error(&error))?;
             Ok(loaded.map_or_else(LoadedValves::default, |(values, version)| LoadedValves {
                 values,
                 version: Some(version),
@@ -129,7 +129,8 @@ impl ValveStore for SavedValves {
     }
 }
 
-fn read_error(error: &StoreError) -> PipeError {
+/// Returns the error of saved valves that cannot be read.
+fn to_read_error(error: &StoreError) -> PipeError {
     match error {
         StoreError::Refused(why) => PipeError::Credentials(why.clone()),
         _ => unavailable_error(format!("saved valves cannot be read: {error}")),
@@ -167,7 +168,7 @@ pub async fn migrate_file(
     files: &FileValveStore,
     database: &SavedValves,
 ) -> Result<()> {
-    if SavedValves::load(database, pipe).await.map_err(|error| read_error(&error))?.is_some() {
+    if SavedValves::load(database, pipe).await.map_err(|error| to_read_error(&error))?.is_some() {
         return Ok(());
     }
     let values = files.file(pipe).load_if_readable();

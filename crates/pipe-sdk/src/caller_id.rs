@@ -1,4 +1,4 @@
-//! The number of a caller.
+//! An opaque id that tells callers apart and reveals nothing about them.
 
 use std::{
     hash::{BuildHasher, Hash, RandomState},

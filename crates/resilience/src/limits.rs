@@ -29,7 +29,8 @@ pub struct Limits {
     /// The length of the sliding window.
     pub window: Duration,
     /// `true` if its owner probes it while the breaker is open. Then [`failures`](Self::failures)
-    /// consecutive failures are enough to open it, until a probe a moment later.
+    /// consecutive failures are enough to open it. If the request may be the cause, it opens only
+    /// until a probe a moment later.
     pub is_probed: bool,
     /// The time for which the breaker first stays open. Then one call may probe.
     pub open_duration: Duration,

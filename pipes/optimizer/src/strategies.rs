@@ -35,10 +35,12 @@ const MIN_USED: f64 = 0.4;
 /// The smallest share of successes with which a strategy is kept.
 const MIN_KEPT: f64 = 0.3;
 
-/// A way to work on a kind of question.
+/// Advice for one kind of question, which earlier answers have used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Strategy {
+    /// The kind of question, such as `arithmetic`.
     pub kind: String,
+    /// The advice.
     pub text: String,
     #[serde(default)]
     uses: u32,

@@ -6,13 +6,14 @@ use pipe_sdk::{Demand, Host, library::Reader};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The fields of a body that name the user.
+/// The fields of a body that say on whose behalf documents are searched.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct OnBehalfOf {
     user: Option<Value>,
-    /// `true` for the host's own key, which may read all documents.
-    everything: bool,
+    /// `true` if the request asks for all documents, which only the host's own key may.
+    #[serde(rename = "everything")]
+    all_documents: bool,
 }
 
 impl OnBehalfOf {
@@ -23,7 +24,7 @@ impl OnBehalfOf {
         context: &RequestContext,
         library: &str,
     ) -> Result<(Reader, Host), HttpError> {
-        if self.everything && context.key().is_some() {
+        if self.all_documents && context.key().is_some() {
             let message = "everything: needs the host's own key";
             return Err(
                 HttpError::new(StatusCode::FORBIDDEN, message).param(Some("everything".into()))
@@ -32,7 +33,7 @@ impl OnBehalfOf {
         let user = identity::parse_user(self.user, context.headers());
         let host = context.admit(user, library, Demand::search()).await?.into_host();
         let user = host.context().user.as_deref();
-        let reader = if self.everything { Reader::Admin } else { Reader::from_user(user) };
+        let reader = if self.all_documents { Reader::Admin } else { Reader::from_user(user) };
         Ok((reader, host))
     }
 }

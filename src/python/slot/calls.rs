@@ -1,8 +1,7 @@
 //! The calls of the host to a Python file.
 
-use super::{PythonSlot, WorkerState, run_shutdown_hook};
+use super::{PythonSlot, WorkerState, answer::answer, run_shutdown_hook};
 use crate::{
-    python::answer,
     slot::Slot,
     valves::{CheckReferences, ModelReference, Values, ValveDescription, ValvesForm},
 };
@@ -131,7 +130,7 @@ impl Slot for PythonSlot {
     }
 
     fn pipe(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<ChunkStream>> {
-        Box::pin(answer::answer(self, call))
+        Box::pin(answer(self, call))
     }
 
     fn count_tokens(&self, call: Call) -> BoxFuture<'static, Result<u64>> {

@@ -51,7 +51,7 @@ fn convert_message(turn: &Value) -> Vec<Value> {
 
 fn assistant_message(content: &[Value]) -> Value {
     let calls: Vec<_> =
-        content.iter().filter_map(|block| block.get("toolUse")).map(tool_call).collect();
+        content.iter().filter_map(|block| block.get("toolUse")).map(to_openai_tool_call).collect();
     let mut message = Map::from_iter([
         ("role".to_owned(), json!("assistant")),
         ("content".to_owned(), json!(join_texts(content))),
@@ -62,7 +62,8 @@ fn assistant_message(content: &[Value]) -> Value {
     message.into()
 }
 
-fn tool_call(call: &Value) -> Value {
+/// Turns a `toolUse` block into a tool call of OpenAI's API.
+fn to_openai_tool_call(call: &Value) -> Value {
     let function = json!({ "name": call["name"], "arguments": call["input"].to_string() });
     json!({ "id": call["toolUseId"], "type": "function", "function": function })
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// The change of a file's permissions, times or owner. The supervisor makes it within the folders
 /// in which the process may write (`runner/attributes.py`), since a filter cannot read paths.
-const ATTRIBUTES: [(&str, c_long); 6] = [
+const ATTRIBUTE_CALLS: [(&str, c_long); 6] = [
     ("fchmod", libc::SYS_fchmod),
     ("fchmodat", libc::SYS_fchmodat),
     ("fchmodat2", 452),
@@ -19,9 +19,9 @@ const ATTRIBUTES: [(&str, c_long); 6] = [
     ("utimensat", libc::SYS_utimensat),
 ];
 
-/// The older forms of some of them, which newer processors never had.
+/// The older system calls that change permissions, owners or times of a file. Only x86-64 has them.
 #[cfg(target_arch = "x86_64")]
-const OLDER_ATTRIBUTES: [(&str, c_long); 6] = [
+const LEGACY_ATTRIBUTE_CALLS: [(&str, c_long); 6] = [
     ("chmod", libc::SYS_chmod),
     ("chown", libc::SYS_chown),
     ("lchown", libc::SYS_lchown),
@@ -30,10 +30,10 @@ const OLDER_ATTRIBUTES: [(&str, c_long); 6] = [
     ("futimesat", libc::SYS_futimesat),
 ];
 #[cfg(not(target_arch = "x86_64"))]
-const OLDER_ATTRIBUTES: [(&str, c_long); 0] = [];
+const LEGACY_ATTRIBUTE_CALLS: [(&str, c_long); 0] = [];
 
 /// Extended attributes, which programs that copy files can do without if they are not supported.
-const EXTENDED_ATTRIBUTES: [c_long; 6] = [
+const EXTENDED_ATTRIBUTE_CALLS: [c_long; 6] = [
     libc::SYS_setxattr,
     libc::SYS_lsetxattr,
     libc::SYS_fsetxattr,
@@ -159,7 +159,7 @@ pub fn settings(permissions: Permissions) -> Value {
 }
 
 fn attributes() -> impl Iterator<Item = (&'static str, c_long)> {
-    ATTRIBUTES.into_iter().chain(OLDER_ATTRIBUTES)
+    ATTRIBUTE_CALLS.into_iter().chain(LEGACY_ATTRIBUTE_CALLS)
 }
 
 /// Returns the filter in hexadecimal digits.
@@ -170,7 +170,7 @@ fn filter(permissions: Permissions, attribute_action: Action) -> String {
     for (_, number) in attributes() {
         program.add(number, attribute_action);
     }
-    for number in EXTENDED_ATTRIBUTES {
+    for number in EXTENDED_ATTRIBUTE_CALLS {
         program.add(number, Action::Refuse(libc::EOPNOTSUPP));
     }
     for number in ABSENT {

@@ -1,4 +1,4 @@
-//! The look-up of host names for the AWS SDK.
+//! The look-up of host names for the AWS SDK, without the addresses of metadata services.
 
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 

@@ -1,7 +1,8 @@
 //! One answer of a Python file: what it yields, with the time-outs and the circuit breaker of
 //! every upstream.
 
-use super::{host_models::HostModels, slot::PythonSlot};
+use super::PythonSlot;
+use crate::python::host_models::HostModels;
 use futures_util::{StreamExt, stream};
 use pipe_sdk::{Call, Chunk, ChunkStream, PipeError, Result};
 use python_worker::{CallStream, Item, Worker, WorkerError, YieldedItemDecoder};
