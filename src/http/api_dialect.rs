@@ -119,7 +119,7 @@ pub async fn answer_chats<F: ApiDialect>(
         request_log.outcome().usage = usage;
         let bytes = answers.iter().map(text_bytes).sum();
         let object = dialect.response_object(&head, answers)?;
-        json_response::respond(head.response(), context.share(), bytes, object).await
+        json_response::respond(head.response(), context.caller(), bytes, object).await
     };
     context.or_shutdown(answer).await
 }

@@ -39,7 +39,7 @@ pub async fn charge_unsent(
     let (response, body) = response.into_parts();
     let bytes = match body.try_into_bytes() {
         Ok(bytes) => bytes,
-        // It is charged already.
+        // A stream of known length, which is never in memory as a whole.
         Err(body) => return Ok(ServiceResponse::new(request, response.set_body(body))),
     };
     let mut share = state.memory_budget.share(state.identify_sender(&request));

@@ -151,7 +151,8 @@ pub async fn embed(
     };
     let data = vectors.into_iter().enumerate().map(item).collect();
     let list = EmbeddingList { object: "list", data, model, usage };
-    Ok(json_response::respond(HttpResponse::Ok(), share, numbers * NUMBER_BYTES, list).await?)
+    let bytes = numbers * NUMBER_BYTES;
+    Ok(json_response::respond(HttpResponse::Ok(), share.caller(), bytes, list).await?)
 }
 
 fn input_type_header(headers: &HeaderMap) -> Result<Option<EmbedInput>, PipeError> {

@@ -39,9 +39,9 @@ pub async fn inlet(
 ) -> Result<HttpResponse, HttpError> {
     let slot = find_slot(&state, &id)?;
     let call = filter_call(&state, slot.id(), body);
-    let share = state.memory_budget.share(state.identify_sender(&request));
+    let caller = state.identify_sender(&request).caller;
     let is_long = blocking::is_long(body_size(&request));
-    let filtered = blocking::run(share.caller(), is_long, Arc::clone(&slot).inlet(call)).await;
+    let filtered = blocking::run(caller, is_long, Arc::clone(&slot).inlet(call)).await;
     let mut filtered = filtered.map_err(|error| HttpError::from(error).in_reason())?;
     if !matches!(slot.serves(), Some(Serves::Filter { .. })) {
         // The chat call of our own models carries no metadata; another's model must not be sent
@@ -49,7 +49,7 @@ pub async fn inlet(
         identity::copy_chat_keys(&mut filtered.0);
     }
     // The chat as the filter left it is about as long as the request.
-    Ok(json_response::respond(HttpResponse::Ok(), share, body_size(&request), filtered).await?)
+    Ok(json_response::respond(HttpResponse::Ok(), caller, body_size(&request), filtered).await?)
 }
 
 /// `POST /{id}/filter/outlet`.
@@ -61,12 +61,12 @@ pub async fn outlet(
 ) -> Result<HttpResponse, HttpError> {
     let slot = find_slot(&state, &id)?;
     let call = filter_call(&state, slot.id(), body);
-    let share = state.memory_budget.share(state.identify_sender(&request));
+    let caller = state.identify_sender(&request).caller;
     let is_long = blocking::is_long(body_size(&request));
-    let filtered = blocking::run(share.caller(), is_long, slot.outlet(call)).await;
+    let filtered = blocking::run(caller, is_long, slot.outlet(call)).await;
     let filtered = filtered.map_err(|error| HttpError::from(error).in_reason())?;
     // The chat as the filter left it is about as long as the request.
-    Ok(json_response::respond(HttpResponse::Ok(), share, body_size(&request), filtered).await?)
+    Ok(json_response::respond(HttpResponse::Ok(), caller, body_size(&request), filtered).await?)
 }
 
 /// Returns the call of a filter. Its user and chat are trusted: Open WebUI's server sent them with

@@ -105,7 +105,7 @@ pub async fn generate(
     let bytes = images.iter().map(|image| image.base64.len()).sum();
     let data = images.into_iter().map(|image| delivery.encode(image)).collect();
     let list = ImageList { created: unix_seconds(), data, output_format };
-    Ok(json_response::respond(HttpResponse::Ok(), share, bytes, list).await?)
+    Ok(json_response::respond(HttpResponse::Ok(), share.caller(), bytes, list).await?)
 }
 
 /// Refuses requests without a prompt, and fields that are not supported.

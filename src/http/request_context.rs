@@ -6,7 +6,9 @@ use super::{
 };
 use crate::{blocking, drain::DrainStage, model_call::ModelCall};
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::HeaderMap, web};
-use pipe_sdk::{Body, CallContext, ChatRef, Demand, Hints, Host, PipeError, ResponseRef, User};
+use pipe_sdk::{
+    Body, CallContext, CallerId, ChatRef, Demand, Hints, Host, PipeError, ResponseRef, User,
+};
 use std::{
     future::{Ready, ready},
     sync::Arc,
@@ -140,6 +142,11 @@ impl RequestContext {
         context.with_trace(self.request_log.trace())
     }
 
+    /// Returns the caller.
+    pub fn caller(&self) -> CallerId {
+        self.state.identify_sender(&self.request).caller
+    }
+
     /// Returns an empty share of the memory budget, for the answer.
     pub fn share(&self) -> Share {
         self.state.memory_budget.share(self.state.identify_sender(&self.request))
@@ -150,8 +157,7 @@ impl RequestContext {
         &self,
         work: impl FnOnce() -> Result<T, PipeError> + Send + 'static,
     ) -> Result<T, HttpError> {
-        let caller = self.state.identify_sender(&self.request).caller;
-        Ok(blocking::compute(caller, body_size(&self.request), work).await??)
+        Ok(blocking::compute(self.caller(), body_size(&self.request), work).await??)
     }
 
     /// Waits for the response, unless the host stops first.

@@ -13,7 +13,7 @@ use crate::{
     metrics::Metrics, python::PythonPipelines, registry::Registry, traces::Traces,
     usage_queue::UsageQueue, valve_saves::ValveSaves,
 };
-use actix_web::HttpRequest;
+use actix_web::{HttpMessage, HttpRequest};
 use pipe_sdk::{CallContext, Task, User};
 use std::sync::Arc;
 use store::Store;
@@ -59,8 +59,17 @@ pub struct HostState {
 }
 
 impl HostState {
-    /// Returns the sender that the headers of a request tell of.
+    /// Returns the sender that the headers of a request tell of. They are read once.
     pub fn identify_sender(&self, request: &HttpRequest) -> Sender {
+        if let Some(sender) = request.extensions().get::<Sender>() {
+            return sender.clone();
+        }
+        let sender = self.read_sender(request);
+        request.extensions_mut().insert(sender.clone());
+        sender
+    }
+
+    fn read_sender(&self, request: &HttpRequest) -> Sender {
         let headers = request.headers();
         let user = match &self.user_jwt_verifier {
             // A wrong signature is an error elsewhere.

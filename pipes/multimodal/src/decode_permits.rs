@@ -1,36 +1,26 @@
 //! Permits to decode images, which all callers share and get in turn: a caller with many large
 //! images does not hold up the others.
 
-use pipe_sdk::CallerId;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
-};
-use tokio::sync::{self, AcquireError, OwnedSemaphorePermit, Semaphore};
+use pipe_sdk::{CallerId, CallerMap};
+use std::sync::Arc;
+use tokio::sync::{AcquireError, Mutex, OwnedSemaphorePermit, Semaphore};
 
 /// The permits of all callers.
 pub(crate) struct DecodePermits {
     permits: Arc<Semaphore>,
     /// The callers that have images to decode.
-    callers: Mutex<HashMap<CallerId, Weak<sync::Mutex<()>>>>,
+    callers: CallerMap<Mutex<()>>,
 }
 
 impl DecodePermits {
     /// Allows this number of images to be decoded at once.
     pub fn new(max_concurrent: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(max_concurrent)), callers: Mutex::default() }
+        Self { permits: Arc::new(Semaphore::new(max_concurrent)), callers: CallerMap::default() }
     }
 
     /// Returns the access of one caller.
     pub fn for_caller(&self, caller: CallerId) -> CallerPermits {
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = callers.get(&caller).and_then(Weak::upgrade);
-        let place_in_queue = known.unwrap_or_else(|| {
-            callers.retain(|_, place| place.strong_count() > 0);
-            let place = Arc::default();
-            callers.insert(caller, Arc::downgrade(&place));
-            place
-        });
+        let place_in_queue = self.callers.get_or_insert_with(caller, Mutex::default);
         CallerPermits { permits: Arc::clone(&self.permits), place_in_queue }
     }
 }
@@ -39,7 +29,7 @@ impl DecodePermits {
 pub(crate) struct CallerPermits {
     permits: Arc<Semaphore>,
     /// Held by the image of the caller that waits in the queue of all callers.
-    place_in_queue: Arc<sync::Mutex<()>>,
+    place_in_queue: Arc<Mutex<()>>,
 }
 
 impl CallerPermits {
