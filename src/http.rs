@@ -38,6 +38,7 @@ mod open_webui;
 mod openai_writer;
 mod openapi;
 mod page;
+mod picker_names;
 mod pipelines_admin;
 mod rag;
 mod request_context;

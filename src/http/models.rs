@@ -5,6 +5,7 @@ use super::{
     anthropic::{ANTHROPIC_VERSION, model_object},
     error::HttpError,
     identity, open_webui,
+    picker_names::{PickerNames, distinct_names},
     similar_models::with_similar_ids,
     state::HostState,
 };
@@ -14,11 +15,10 @@ use crate::{
 };
 use actix_web::{HttpRequest, HttpResponse, web};
 use pipe_sdk::{
-    Model, ModelKind, ModelMetadata, ModelResolution, PICKER_WIDTH, PickerAudience, PipeError,
-    Serves, fill_name, shorten_name,
+    Model, ModelKind, ModelMetadata, ModelResolution, PickerAudience, PipeError, Serves,
 };
 use serde_json::{Value, json};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// The time that a list waits for models that are not known yet. Open WebUI gives up after ten
 /// seconds, people after one.
@@ -117,7 +117,7 @@ async fn find_entry(state: &HostState, id: String) -> Result<Value, PipeError> {
         ModelResolution::Unavailable(reason) => return Err(registry::lookup_error(&id, &reason)),
     };
     let kind = slot.serves().map_or("pipe", |serves| serves.kind());
-    let name = picker_name(&model, &model_names(&registry.served_models()));
+    let name = PickerNames::new(&registry.served_models()).name(&model);
     Ok(entry_object(&id, &name, &model, &pipeline_object(kind, &model), state.started))
 }
 
@@ -134,38 +134,17 @@ fn filter_entries(state: &HostState) -> Vec<Value> {
     state.registry.slots().iter().filter_map(entry).collect()
 }
 
-/// Returns the names of all models by their full ids, without those that hold names of others.
-fn model_names(served: &[ServedModel]) -> HashMap<String, String> {
-    let plain = served.iter().filter(|served| served.model.name_templates.is_empty());
-    plain.map(|served| (served.id.clone(), served.model.name.clone())).collect()
-}
-
-/// Returns the name of a model: the first of its templates that is short enough, or its own.
-fn picker_name(model: &Model, names: &HashMap<String, String>) -> String {
-    // A name within another one goes without the geography at its end, as in `(US)`.
-    let name_of = |id: &str| {
-        let name = names.get(id)?;
-        Some(name.split_once(" (").map_or(name.as_str(), |(name, _)| name).to_owned())
-    };
-    let filled: Vec<_> =
-        model.name_templates.iter().map(|template| fill_name(template, name_of)).collect();
-    let fits = |name: &&String| name.chars().count() <= PICKER_WIDTH;
-    let best = filled.iter().find(fits).cloned();
-    best.or_else(|| filled.last().map(|name| shorten_name(name)))
-        .unwrap_or_else(|| model.name.clone())
-}
-
 async fn list_entries(state: &HostState, is_wanted: impl Fn(&Model) -> bool) -> Vec<Value> {
     state.registry.wait_for_discovery(DEADLINE).await;
     let served = state.registry.served_models();
-    let names = model_names(&served);
-    let wanted = served.into_iter().filter(|served| is_wanted(&served.model));
-    let entry = |ServedModel { id, mut model, pipe_kind }| {
+    let names = PickerNames::new(&served);
+    let wanted: Vec<_> = served.into_iter().filter(|served| is_wanted(&served.model)).collect();
+    let names = distinct_names(&wanted, &names, &state.registry);
+    let entry = |(ServedModel { id, mut model, pipe_kind }, name): (_, String)| {
         add_image_input(&state.registry, &id, &mut model);
-        let name = picker_name(&model, &names);
         entry_object(&id, &name, &model, &pipeline_object(pipe_kind, &model), state.started)
     };
-    wanted.map(entry).collect()
+    wanted.into_iter().zip(names).map(entry).collect()
 }
 
 /// Adds images to the input of a chat model if a pipe describes them for it: Open WebUI's page lets

@@ -309,6 +309,18 @@ async fn an_id_that_two_pipes_have_is_refused_with_both_full_ids() {
 }
 
 #[actix_web::test]
+async fn models_of_two_pipes_have_different_names_in_pickers() {
+    let host = Builder::new().pipes(TWINS).start().await;
+    let list = host.get("/models").await.json;
+    let names = list["data"].as_array().unwrap().iter().map(|model| model["name"].as_str());
+    let names: Vec<_> = names.map(|name| name.unwrap().to_lowercase()).collect();
+    let twins: Vec<_> = names.iter().filter(|name| name.starts_with("script: slash")).collect();
+    assert_eq!(twins.len(), 2, "{names:?}");
+    assert_ne!(twins[0], twins[1]);
+    assert!(twins.iter().all(|name| name.chars().count() <= 24), "{twins:?}");
+}
+
+#[actix_web::test]
 async fn what_is_denied_is_neither_listed_nor_called_by_any_name() {
     let chain = format!("{MICRO} > {HAIKU}");
     let aliases = format!("haiku={HAIKU}, haiku-*={HAIKU}, sonnet=us.{SONNET}");

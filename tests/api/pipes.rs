@@ -269,6 +269,7 @@ impl Pipe for Twin {
         Serves::manifold(vec![
             Model::new("whole", "Twin: whole"),
             Model::new("own.v1", "Twin: own"),
+            Model::new("slashes", "script: Slashes"),
         ])
     }
 

@@ -61,6 +61,7 @@ mod admission;
 mod body;
 mod call_context;
 mod caller_id;
+mod caller_map;
 mod chat_ref;
 mod chunk;
 mod context_length;
@@ -98,6 +99,7 @@ pub use body::{
 };
 pub use call_context::CallContext;
 pub use caller_id::CallerId;
+pub use caller_map::CallerMap;
 pub use chat_ref::{ChatRef, ResponseRef};
 pub use chunk::{
     Answer, Chunk, ChunkStream, Citation, Event, FinishReason, ReasoningDetail, ReasoningKind,
@@ -120,7 +122,9 @@ pub use host::{
 pub use ledger::{Booking, Charge, Exceeded, Ledger, Window};
 pub use model::{Model, ModelKind, ModelMetadata, ModelResolution, Serves};
 pub use part_text::text_of_part;
-pub use picker::{PICKER_WIDTH, PickerAudience, describe_context, fill_name, shorten_name};
+pub use picker::{
+    PICKER_WIDTH, PickerAudience, describe_context, fill_name, fill_name_shortened, shorten_name,
+};
 pub use picture::Picture;
 pub use pipe::Pipe;
 pub use quirks::{LearnedQuirks, QuirkState, without_quotes};

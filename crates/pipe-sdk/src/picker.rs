@@ -18,12 +18,17 @@ pub enum PickerAudience {
 /// Shortens a name to [`PICKER_WIDTH`] characters. It keeps the beginning and the end, because
 /// versions are at the end: `llama-3.3-70b-versatile-preview` becomes `llama-3.3-70b-v…-preview`.
 pub fn shorten_name(name: &str) -> String {
+    shorten(name, PICKER_WIDTH)
+}
+
+/// Shortens a name to this number of characters.
+fn shorten(name: &str, width: usize) -> String {
     let length = name.chars().count();
-    if length <= PICKER_WIDTH {
+    if length <= width {
         return name.to_owned();
     }
-    let end = PICKER_WIDTH / 3;
-    let start = PICKER_WIDTH - end - 1;
+    let end = width / 3;
+    let start = width.saturating_sub(end + 1);
     let before: String = name.chars().take(start).collect();
     let after: String = name.chars().skip(length - end).collect();
     format!("{}…{}", before.trim_end(), after.trim_start())
@@ -43,15 +48,45 @@ pub fn describe_context(tokens: u64) -> String {
 /// For example, `Smart: {ollama/llama3} → {bedrock_models.amazon.nova-pro-v1:0}` becomes `Smart:
 /// llama3 → Nova Pro`. Where `name_of` knows no name, the last part of the id has to do.
 pub fn fill_name(template: &str, name_of: impl Fn(&str) -> Option<String>) -> String {
-    let (mut name, mut rest) = (String::new(), template);
+    fill_name_shortened(template, usize::MAX, name_of)
+}
+
+/// Fills a template as [`fill_name`] does, and shortens the names in it, so that the whole has this
+/// number of characters at most: `Smart: llam…on → clau…-5`.
+pub fn fill_name_shortened(
+    template: &str,
+    width: usize,
+    name_of: impl Fn(&str) -> Option<String>,
+) -> String {
+    let (mut texts, mut names, mut rest) = (Vec::new(), Vec::new(), template);
     while let Some((before, (id, after))) =
         rest.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
     {
-        let known = name_of(id).unwrap_or_else(|| last_part(id).to_owned());
-        name = name + before + &known;
+        texts.push(before);
+        names.push(name_of(id).unwrap_or_else(|| last_part(id).to_owned()));
         rest = after;
     }
-    name + rest
+    texts.push(rest);
+    let fixed: usize = texts.iter().map(|text| text.chars().count()).sum();
+    let name_width = widest(&names, width.saturating_sub(fixed));
+    let names = names.iter().map(|name| shorten(name, name_width)).chain([String::new()]);
+    texts.into_iter().zip(names).map(|(text, name)| text.to_owned() + &name).collect()
+}
+
+/// Returns the largest width of a name with which all of them have room in this width.
+fn widest(names: &[String], width: usize) -> usize {
+    let mut lengths: Vec<usize> = names.iter().map(|name| name.chars().count()).collect();
+    lengths.sort_unstable();
+    let (mut left, mut count) = (width, lengths.len());
+    for length in lengths {
+        // What a short name leaves over is for the longer ones.
+        if length > left / count {
+            return left / count;
+        }
+        left -= length;
+        count -= 1;
+    }
+    usize::MAX
 }
 
 /// Returns the distinguishing part of a model's id: `nova-lite-v1` of
@@ -87,5 +122,16 @@ mod tests {
         );
         assert_eq!(fill_name("{openai_proxy.llama3.2:3b}", |_| None), "llama3.2");
         assert_eq!(fill_name("a { b", |_| None), "a { b");
+    }
+
+    #[test]
+    fn names_within_a_name_are_shortened() {
+        let template = "Smart: {llama3.2-vision} → {x.claude-sonnet-4-5}";
+        let short = fill_name_shortened(template, PICKER_WIDTH, |_| None);
+        assert_eq!(short, "Smart: llam…on → clau…-5");
+        assert!(short.chars().count() <= PICKER_WIDTH);
+        let short =
+            fill_name_shortened("Smart: {a} → {claude-sonnet-4-5}", PICKER_WIDTH, |_| None);
+        assert_eq!(short, "Smart: a → claude-s…-4-5");
     }
 }

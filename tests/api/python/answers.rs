@@ -161,15 +161,18 @@ async fn an_exception_has_a_status_before_the_first_word_and_is_a_frame_after_it
 
 #[actix_web::test]
 async fn models_are_listed_from_a_list_a_function_or_a_coroutine() {
-    let file = |body: &str| {
+    let file = |name: &str, body: &str| {
         format!(
-            "class Pipeline:\n    def __init__(self):\n        self.type = 'manifold'\n        self.name = 'M/'\n{body}\n"
+            "class Pipeline:\n    def __init__(self):\n        self.type = 'manifold'\n        self.name = '{name}/'\n{body}\n"
         )
     };
-    let list = file("        self.pipelines = [{'id': 'a.b', 'name': 'A'}]");
-    let function = file("    def pipelines(self):\n        return [{'id': 'a.b', 'name': 'A'}]");
-    let coroutine =
-        file("    async def pipelines(self):\n        return [{'id': 'a.b', 'name': 'A'}]");
+    let list = file("list", "        self.pipelines = [{'id': 'a.b', 'name': 'A'}]");
+    let function =
+        file("function", "    def pipelines(self):\n        return [{'id': 'a.b', 'name': 'A'}]");
+    let coroutine = file(
+        "coroutine",
+        "    async def pipelines(self):\n        return [{'id': 'a.b', 'name': 'A'}]",
+    );
     let files = [("list.py", &*list), ("function.py", &function), ("coroutine.py", &coroutine)];
     let Some(host) = python_host(&files).await else { return };
     let models = host.get("/models").await.json;
@@ -179,7 +182,7 @@ async fn models_are_listed_from_a_list_a_function_or_a_coroutine() {
         let entry = entry.unwrap_or_else(|| panic!("{pipe}: {models}"));
         assert_eq!(
             (&entry["name"], &entry["pipeline"]["type"]),
-            (&json!("M/A"), &json!("manifold"))
+            (&json!(format!("{pipe}/A")), &json!("manifold"))
         );
     }
 }

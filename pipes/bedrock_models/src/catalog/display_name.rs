@@ -36,7 +36,9 @@ pub fn display_name(aws_name: &str, provider: &str, id: &str) -> String {
         Some(geography) => strip_word(aws_name, geography),
         None => aws_name,
     };
-    let mut words: Vec<&str> = strip_word(name, provider).split_whitespace().collect();
+    let without_vendor = strip_word(name, provider);
+    let name = if is_version(without_vendor) { name } else { without_vendor };
+    let mut words: Vec<&str> = name.split_whitespace().collect();
     loop {
         let name = words.join(" ");
         let forms = match geography {
@@ -50,7 +52,10 @@ pub fn display_name(aws_name: &str, provider: &str, id: &str) -> String {
         let filler = words.iter().rposition(|word| FILLERS.contains(word));
         match filler {
             Some(at) => _ = words.remove(at),
-            None if words.len() > 1 => _ = words.pop(),
+            None if words.len() > 1 => {
+                words.pop();
+                words.pop_if(|word| *word == "-");
+            }
             None => return pipe_sdk::shorten_name(&forms[0]),
         }
     }
@@ -61,6 +66,11 @@ fn strip_word<'a>(name: &'a str, word: &str) -> &'a str {
     let Some((first, rest)) = name.split_at_checked(word.len()) else { return name };
     let is_word = !word.is_empty() && first.eq_ignore_ascii_case(word) && rest.starts_with(' ');
     if is_word && !rest.trim().is_empty() { rest.trim_start() } else { name }
+}
+
+/// Returns whether a name is a version alone, as in `V3.2`.
+fn is_version(name: &str) -> bool {
+    name.trim_start_matches(['V', 'v']).starts_with(|char: char| char.is_ascii_digit())
 }
 
 /// The place of a model in the picker: by vendor, then family, and the newest first.
@@ -115,6 +125,8 @@ mod tests {
             ("Llama 3.2 11B Vision Instruct", "Meta", "us.meta.x", "Llama 3.2 11B Vision US"),
             ("Llama 4 Maverick 17B Instruct", "Meta", "us.meta.x", "Llama 4 Maverick 17B US"),
             ("Stable Diffusion 3.5 Large", "Stability AI", "stability.x", "Stable Diffusion 3.5"),
+            ("Titan Embeddings G1 - Text", "Amazon", "amazon.x", "Titan Embeddings G1"),
+            ("DeepSeek V3.2", "DeepSeek", "deepseek.v3.2", "DeepSeek V3.2"),
             ("Mistral Large (24.02)", "Mistral AI", "mistral.x", "Mistral Large (24.02)"),
         ] {
             let short = display_name(name, provider, id);

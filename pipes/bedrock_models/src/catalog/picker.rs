@@ -76,15 +76,19 @@ fn best_routes<'a>(entries: &[&'a ModelEntry]) -> HashMap<&'a str, &'a Arc<str>>
     best.into_iter().map(|(base, (_, id))| (base, id)).collect()
 }
 
-/// Gives models that would have the same name in a picker their ids in its place.
+/// Gives models that would have the same name in a picker, but for its case, their ids in its
+/// place.
 fn tell_apart(models: &mut [Model]) {
     let (mut names, mut doubled) = (HashSet::new(), HashSet::new());
     for model in models.iter() {
-        if !names.insert(model.name.clone()) {
-            doubled.insert(model.name.clone());
+        let name = model.name.to_lowercase();
+        if names.contains(&name) {
+            doubled.insert(name);
+        } else {
+            names.insert(name);
         }
     }
-    for model in models.iter_mut().filter(|model| doubled.contains(&model.name)) {
+    for model in models.iter_mut().filter(|model| doubled.contains(&model.name.to_lowercase())) {
         model.name.clone_from(&model.id);
     }
 }
