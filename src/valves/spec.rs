@@ -147,6 +147,8 @@ impl ValvesSpec {
                 (ValveKind::Secret, Value::String(secret)) if !secret.is_empty() => {
                     Secret::MASK.into()
                 }
+                // The page joins the items of a list.
+                (ValveKind::List, _) if property.hides(&value) => vec![Secret::MASK].into(),
                 _ if property.hides(&value) => Secret::MASK.into(),
                 (ValveKind::Json, Value::Object(_) | Value::Array(_)) => value.to_string().into(),
                 (_, Value::String(text)) if text.is_empty() => Value::Null,
@@ -211,7 +213,8 @@ impl ValveProperty {
     /// Returns whether a value is masked because it holds credentials, though the valve is no
     /// secret by its kind.
     pub fn hides(&self, value: &Value) -> bool {
-        matches!(self.kind, ValveKind::Text | ValveKind::Json) && holds_credentials(value)
+        matches!(self.kind, ValveKind::Text | ValveKind::Json | ValveKind::List)
+            && holds_credentials(value)
     }
 
     /// Returns a number of the schema, as in `bound("maximum")`.
@@ -312,7 +315,7 @@ fn form_property(
     }
     match kind {
         ValveKind::Secret => _ = form.insert("format".into(), "password".into()),
-        ValveKind::Text | ValveKind::Json if holds_credentials(default) => {}
+        ValveKind::Text | ValveKind::Json | ValveKind::List if holds_credentials(default) => {}
         _ => _ = form.insert("default".into(), default.clone()),
     }
     form

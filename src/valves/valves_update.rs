@@ -137,9 +137,13 @@ impl ValvesUpdate<'_> {
     }
 }
 
-/// Returns whether this is a new secret; the mask means "keep".
+/// Returns whether this is a new secret; the mask means "keep". That of a list is an item of it.
 fn parse_new_secret(value: &Value) -> Result<bool, String> {
-    match value.as_str() {
+    let item = match value.as_array().map(Vec::as_slice) {
+        Some([item]) => item,
+        _ => value,
+    };
+    match item.as_str() {
         Some(Secret::MASK) => Ok(false),
         Some(text)
             if text.contains("***")

@@ -64,7 +64,7 @@ async fn the_form_is_plain_and_secrets_are_masked() {
 }
 
 const CONNECTIONS: &str = r#"
-from typing import Dict
+from typing import Dict, List
 from pydantic import BaseModel
 
 
@@ -80,12 +80,14 @@ class Pipeline:
         queue_url: str = "https://queue.example.com/x"
         extra: str = "nothing"
         headers: Dict[str, str] = {"accept": "*/*"}
+        hooks: List[str] = ["plain"]
 
     def __init__(self):
         self.valves = self.Valves()
 
     def pipe(self, user_message, model_id, messages, body):
-        return f"{self.valves.queue_url} {self.valves.headers} {self.valves.extra}"
+        v = self.valves
+        return f"{v.queue_url} {v.headers} {v.extra} {v.hooks}"
 "#;
 
 #[actix_web::test]
@@ -105,20 +107,27 @@ async fn credentials_in_texts_and_addresses_are_masked() {
         "queue_url": "https://me:hunter2-of-the-queue@queue.example.com/x",
         "headers": r#"{"Authorization": "Bearer hunter2-of-the-header"}"#,
         "extra": "Server=db;Pwd=hunter2-of-the-server",
+        "hooks": ["https://a.example.com/?api_key=hunter2-of-the-hook", "plain"],
     });
     assert_eq!(host.update_valves("connects", &entered).await.status, 200);
     let values = host.valves("connects").await;
     for name in ["queue_url", "headers", "extra"] {
         assert_eq!(values[name], mask, "{name}");
     }
+    assert_eq!(values["hooks"], json!([mask]));
     for path in ["/connects/valves", "/connects/valves/spec", "/admin/pipes/connects"] {
         let shown = host.get(path).await.text;
         assert!(!shown.contains("hunter2"), "{path}: {shown}");
     }
-    // What the form sends back untouched changes nothing.
+    // Values that the form sends back untouched change nothing.
     assert_eq!(host.update_valves("connects", &values).await.status, 200);
     let seen = host.answer_text("connects", "hi").await;
-    for part in ["hunter2-of-the-queue", "hunter2-of-the-header", "hunter2-of-the-server"] {
+    for part in [
+        "hunter2-of-the-queue",
+        "hunter2-of-the-header",
+        "hunter2-of-the-server",
+        "hunter2-of-the-hook",
+    ] {
         assert!(seen.contains(part), "{part}: {seen}");
     }
     let plain = json!({"queue_url": "https://queue.example.com/x"});
