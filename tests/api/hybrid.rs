@@ -150,7 +150,7 @@ async fn without_the_fallback_the_error_is_clear_and_names_no_address() {
     let host = hybrid(&address, CLOUD, json!({"cloud_fallback": false})).await;
     let answered = host.chat(SMART, "hi").await;
     let message = answered.error_message(502);
-    assert_eq!(message, "The upstream of `hybrid_router.hybrid-local` cannot be reached");
+    assert_eq!(message, "The server of `Local only` cannot be reached");
 }
 
 #[actix_web::test]

@@ -101,9 +101,10 @@ impl ChatAnswer {
         Self { chunks, tools, left_out, stop_sequences: unsent_stop_sequences }
     }
 
-    /// Returns the answer as the chunks of this model, which comes first.
-    pub fn into_chunks(self, model: String) -> ChunkStream {
-        let first = Chunk::Model(model.clone());
+    /// Returns the answer as the chunks of the model with this id, which comes first. Errors name
+    /// the model by `name`.
+    pub fn into_chunks(self, id: String, name: String) -> ChunkStream {
+        let first = Chunk::Model(id);
         let left_out = (!self.left_out.is_empty())
             .then(|| Chunk::Fact(LEFT_OUT_TOOLS_FACT, self.left_out.into()));
         let chunks = match self.chunks {
@@ -111,7 +112,7 @@ impl ChatAnswer {
                 ChunkStream::from_chunks(iter::once(first).chain(chunks).chain(left_out))
             }
             AnswerChunks::Stream(answer) => {
-                let chunks = answer.map_err(move |error| error.into_pipe_error(&model));
+                let chunks = answer.map_err(move |error| error.into_pipe_error(&name));
                 let chunks = stream::iter([Ok(first)]).chain(chunks);
                 ChunkStream::new(chunks.chain(stream::iter(left_out.map(Ok))))
             }

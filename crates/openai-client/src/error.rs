@@ -50,12 +50,12 @@ pub enum OpenAiError {
 const CONCURRENCY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl OpenAiError {
-    /// Returns the error of a chat with this model. It names no address.
+    /// Returns the error of a chat with the model of this name. It names no address.
     pub fn into_pipe_error(self, model: &str) -> PipeError {
         match self {
             Self::CircuitOpen { wait, cause } => PipeError::Unavailable {
                 message: format!(
-                    "the upstream of `{model}` has failed again and again (the last time, {}): try again in {} s",
+                    "the server of `{model}` has failed again and again (the last time, {}): try again in {} s",
                     cause.cause(),
                     wait.as_secs_f64().ceil()
                 ),
@@ -63,47 +63,47 @@ impl OpenAiError {
             },
             Self::ConcurrencyLimit => PipeError::Unavailable {
                 message: format!(
-                    "the upstream of `{model}` has reached its limit of concurrent chats: try again in a moment"
+                    "the server of `{model}` has reached its limit of concurrent chats: try again in a moment"
                 ),
                 retry_after: Some(CONCURRENCY_RETRY_AFTER),
             },
             Self::Unreachable { timed_out: true } => PipeError::Timeout(format!(
-                "the upstream of `{model}` cannot be reached: there was no connection in time"
+                "the server of `{model}` cannot be reached: there was no connection in time"
             )),
             Self::Unreachable { timed_out: false } => {
-                PipeError::Upstream(format!("the upstream of `{model}` cannot be reached"))
+                PipeError::Upstream(format!("the server of `{model}` cannot be reached"))
             }
             Self::MetadataAddress => PipeError::Upstream(format!(
-                "the upstream of `{model}` has a link-local address, which is not connected to because clouds keep their secrets there: enter another \
+                "the server of `{model}` has a link-local address, which is not connected to because clouds keep their secrets there: enter another \
                  address in the valves"
             )),
             Self::FirstByteTimeout => PipeError::Timeout(format!(
-                "the upstream of `{model}` did not begin to answer in time"
+                "the server of `{model}` did not begin to answer in time"
             )),
             Self::ConnectionLost => PipeError::Upstream(format!(
-                "the upstream of `{model}` broke the connection off before it answered"
+                "the server of `{model}` broke the connection off before it answered"
             )),
             Self::MissingTools(kinds) => PipeError::bad_field(
                 "tool_choice",
                 format!(
-                    "tool_choice: the upstream of `{model}` has no tools of these types: {kinds}"
+                    "tool_choice: the server of `{model}` has no tools of these types: {kinds}"
                 ),
             ),
             Self::Api(api_error) => to_pipe_error(&api_error, model),
             Self::HtmlPage => PipeError::Upstream(format!(
-                "the upstream of `{model}` answered with a web page: check that its address is that of its API, mostly with `/v1` at the end"
+                "the server of `{model}` answered with a web page: check that its address is that of its API, mostly with `/v1` at the end"
             )),
             Self::InvalidResponse(what) => PipeError::Upstream(format!(
-                "the answer of `{model}`'s upstream cannot be read: {what}"
+                "the answer of the server of `{model}` cannot be read: {what}"
             )),
             Self::Interrupted => PipeError::Upstream(format!(
-                "the answer of `{model}` ended early: its upstream broke the connection off"
+                "the answer of `{model}` ended early: its server broke the connection off"
             )),
             Self::IdleTimeout => PipeError::Timeout(format!(
                 "`{model}` has fallen silent in the middle of its answer"
             )),
             Self::Incomplete => PipeError::Upstream(format!(
-                "the answer of `{model}` ended early: its upstream did not say that it is whole"
+                "the answer of `{model}` ended early: its server did not say that it is whole"
             )),
         }
     }
@@ -154,11 +154,9 @@ fn to_pipe_error(api_error: &ApiError, model: &str) -> PipeError {
     match api_error.status {
         // The message may hold the key.
         401 => PipeError::Credentials(format!(
-            "the upstream of `{model}` does not accept the API key: check the key in the valves"
+            "the server of `{model}` does not accept the API key: check the key in the valves"
         )),
-        403 => {
-            PipeError::Denied(format!("the upstream of `{model}` does not allow this: {message}"))
-        }
+        403 => PipeError::Denied(format!("the server of `{model}` does not allow this: {message}")),
         404 => PipeError::ModelGone { model: model.into(), reason: message },
         408 | 504 => PipeError::Timeout(format!("`{model}` took too long to answer: {message}")),
         409 => PipeError::Conflict(message),
@@ -168,22 +166,22 @@ fn to_pipe_error(api_error: &ApiError, model: &str) -> PipeError {
         },
         status @ (402 | 413) => PipeError::Refused {
             status,
-            message: format!("the upstream of `{model}` refuses the request: {message}"),
+            message: format!("the server of `{model}` refuses the request: {message}"),
             retry_after: None,
         },
         400..=499 => PipeError::BadRequest {
-            message: format!("the upstream of `{model}` refuses the request: {message}"),
+            message: format!("the server of `{model}` refuses the request: {message}"),
             param: api_error.param.clone(),
             code: api_error.is_context_length().then_some("context_length_exceeded"),
         },
         503 | 529 => PipeError::Unavailable {
-            message: format!("the upstream of `{model}` is not available: {message}"),
+            message: format!("the server of `{model}` is not available: {message}"),
             retry_after: api_error.retry_after,
         },
         300..=399 => PipeError::Upstream(format!(
-            "the upstream of `{model}` points to another address: enter that one in the valves"
+            "the server of `{model}` points to another address: enter that one in the valves"
         )),
-        _ => PipeError::Upstream(format!("the upstream of `{model}` failed: {message}")),
+        _ => PipeError::Upstream(format!("the server of `{model}` failed: {message}")),
     }
 }
 

@@ -22,8 +22,8 @@
 //! let server = Server::new(base_url, &Credentials::default(), http_client, upstream);
 //! let body = Body::new("x.llama3", vec![Message::new(Role::User, "hi")]);
 //! let answer = server.chat("llama3", &body, &CallContext::default()).await;
-//! let answer = answer.map_err(|error| error.into_pipe_error("x.llama3"))?;
-//! let chunks = answer.into_chunks("x.llama3".into());
+//! let answer = answer.map_err(|error| error.into_pipe_error("llama3"))?;
+//! let chunks = answer.into_chunks("x.llama3".into(), "llama3".into());
 //! # Ok(())
 //! # }
 //! ```

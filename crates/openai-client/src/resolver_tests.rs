@@ -95,7 +95,7 @@ fn server_at(base: &str, credentials: &Credentials, resolver: &ScriptedResolver)
 async fn answer_text(server: &Server) -> Result<String, OpenAiError> {
     let body = Body::new("m", vec![Message::new(Role::User, "hi")]);
     let answer = server.chat("m", &body, &CallContext::default()).await?;
-    Ok(answer.into_chunks("m".into()).fold().await.unwrap().content)
+    Ok(answer.into_chunks("m".into(), "m".into()).fold().await.unwrap().content)
 }
 
 #[tokio::test]

@@ -51,6 +51,9 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The model name for a server that lists none: mostly it has one, whatever its name.
 const ANY_MODEL: &str = "default";
 
+/// The name of its model in errors.
+const SHOWN_NAME: &str = "Local only";
+
 impl Endpoint {
     /// Creates the client of a server with these APIs. Nothing is sent yet.
     pub fn new(apis: Vec<ServerApi>, valves: &HybridValves) -> Self {
@@ -101,7 +104,7 @@ impl Endpoint {
                 }
             }
         }
-        Err(first_error.unwrap_or_else(|| BackendError::empty_answer(LOCAL_MODEL_ID)))
+        Err(first_error.unwrap_or_else(|| BackendError::empty_answer(SHOWN_NAME)))
     }
 
     /// Sends a chat in this API, and waits for the first token.
@@ -118,13 +121,13 @@ impl Endpoint {
         let answer = async {
             let chunks = self.send(api, host, body).await.map_err(|error| {
                 let is_not_found = self.check_not_found(&error);
-                ApiError { error: BackendError::from_server(error, LOCAL_MODEL_ID), is_not_found }
+                ApiError { error: BackendError::from_server(error, SHOWN_NAME), is_not_found }
             })?;
             let chunks = host.meter(LOCAL_MODEL_ID, body, chunks);
-            let answer = StartedAnswer::wait_for_output(LOCAL_MODEL_ID, chunks).await;
+            let answer = StartedAnswer::wait_for_output(SHOWN_NAME, chunks).await;
             answer.map_err(|error| ApiError { error, is_not_found: false })
         };
-        let error = |_| BackendError::first_token_timeout(LOCAL_MODEL_ID, limit);
+        let error = |_| BackendError::first_token_timeout(SHOWN_NAME, limit);
         let timed_out = |elapsed| ApiError { error: error(elapsed), is_not_found: false };
         timeout(limit, answer).await.map_err(timed_out)?
     }
@@ -136,7 +139,7 @@ impl Endpoint {
             Api::OpenAi(server) => {
                 let name = self.model_name(server).await?;
                 let answer = Box::pin(server.chat(&name, body, context)).await?;
-                Ok(answer.into_chunks(LOCAL_MODEL_ID.into()))
+                Ok(answer.into_chunks(LOCAL_MODEL_ID.into(), SHOWN_NAME.into()))
             }
             Api::Generate(server) => {
                 let chunks = server.generate(self.model.as_deref(), body, context).await?;
@@ -173,7 +176,7 @@ impl Endpoint {
                 Err(error) => _ = first_error.get_or_insert(error),
             }
         }
-        first_error.map_or(Ok(()), |error| Err(BackendError::from_server(error, LOCAL_MODEL_ID)))
+        first_error.map_or(Ok(()), |error| Err(BackendError::from_server(error, SHOWN_NAME)))
     }
 
     /// Returns whether the route or the model does not exist. The name of the model is looked up

@@ -36,11 +36,11 @@ pub(crate) async fn chat(
             None => server.chat(&entry.name, &call.body, call.host.context()).await,
         };
         let error = match answer {
-            Ok(answer) => return Ok(answer.into_chunks(id)),
+            Ok(answer) => return Ok(answer.into_chunks(id, entry.id.clone())),
             Err(error) => error,
         };
         let should_fall_back = error.should_fall_back();
-        let error = error.into_pipe_error(&id);
+        let error = error.into_pipe_error(&entry.id);
         if let Some(next) = candidates.get(index + 1).filter(|_| should_fall_back) {
             log_fallback(&id, &next.id, &error);
         }

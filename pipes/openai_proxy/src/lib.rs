@@ -106,13 +106,13 @@ impl Pipe for OpenAiProxy {
     async fn embed(self: Arc<Self>, call: EmbedCall) -> Result<Embeddings> {
         let (entry, upstream) = self.find(&call.model, ModelKind::Embed).await?;
         let embeddings = upstream.server.embed(&entry.name, &call).await;
-        embeddings.map_err(|error| error.into_pipe_error(&format!("{PIPE_ID}.{}", entry.id)))
+        embeddings.map_err(|error| error.into_pipe_error(&entry.id))
     }
 
     async fn rerank(self: Arc<Self>, call: RerankCall) -> Result<Reranked> {
         let (entry, upstream) = self.find(&call.model, ModelKind::Rerank).await?;
         let reranked = upstream.server.rerank(&entry.name, &call).await;
-        reranked.map_err(|error| error.into_pipe_error(&format!("{PIPE_ID}.{}", entry.id)))
+        reranked.map_err(|error| error.into_pipe_error(&entry.id))
     }
 }
 

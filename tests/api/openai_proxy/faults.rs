@@ -31,10 +31,7 @@ async fn f01_an_upstream_that_refuses_connections_is_tried_again_named_by_its_mo
     // Each of three attempts; to the breaker they are one.
     for _ in 0..2 {
         let refused = host.chat(MODEL, "hi").await;
-        assert_eq!(
-            refused.error_message(502),
-            "The upstream of `openai_proxy.m` cannot be reached"
-        );
+        assert_eq!(refused.error_message(502), "The server of `m` cannot be reached");
         assert!(!refused.text.contains("127.0.0.1"), "{}", refused.text);
     }
     let resting = host.chat(MODEL, "hi").await;
@@ -337,7 +334,7 @@ async fn f10_a_web_page_in_place_of_an_answer_is_an_error_in_plain_words() {
     rig.server.script(answer("403 Forbidden", "content-type: text/html\r\n", page));
     assert_eq!(
         rig.plain().await.error_message(403),
-        "The upstream of `openai_proxy.m` does not allow this: it answered with status 403"
+        "The server of `m` does not allow this: it answered with status 403"
     );
 }
 

@@ -148,7 +148,7 @@ async fn what_the_client_itself_got_wrong_is_told_with_its_field() {
     let refused = rig.post(&chat_body(&json!({"temperature": 1.9}))).await;
     assert_eq!(
         refused.error_message(400),
-        "The upstream of `openai_proxy.m` refuses the request: Invalid 'temperature': must be at most 1"
+        "The server of `m` refuses the request: Invalid 'temperature': must be at most 1"
     );
     assert_eq!(refused.json["error"]["param"], "temperature");
     let said = json!({"error": {"message": "This model's maximum context length is 8192 tokens.", "code": "context_length_exceeded"}});

@@ -156,7 +156,7 @@ async fn the_fallback_model_answers_in_place_of_one_that_fails_before_it_says_an
     // If no model can answer, the error is that of the first one.
     server.script(busy());
     server.script(json_of("500 Oops", "", &json!({"error": "oops"})));
-    assert!(host.chat(MODEL, "hi").await.error_message(503).contains("`openai_proxy.m`"));
+    assert!(host.chat(MODEL, "hi").await.error_message(503).contains("`m`"));
 }
 
 #[actix_web::test]
