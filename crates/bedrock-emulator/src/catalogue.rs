@@ -116,6 +116,11 @@ impl Catalogue {
         ALL_CHAT_MODELS.clone()
     }
 
+    /// Returns whether a region lists any model.
+    pub(crate) fn has_region(&self, region: &str) -> bool {
+        self.models.iter().any(|model| model.regions.iter().any(|listed| listed == region))
+    }
+
     /// Returns the model with this base id, in any region.
     pub fn model(&self, id: &str) -> Option<&FoundationModel> {
         self.models.iter().find(|model| model.id == id)

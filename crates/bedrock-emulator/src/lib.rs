@@ -104,6 +104,8 @@ pub struct EmulatorOptions {
     pub bearer_tokens: Vec<String>,
     /// The region of requests without one, as those with a bearer token.
     pub default_region: String,
+    /// `true` if a region without models serves those of the default region.
+    pub serves_every_region: bool,
     /// The time that the demo takes for a word.
     pub pace: Duration,
     /// A real model that answers instead of the demo.
@@ -127,6 +129,7 @@ impl Default for EmulatorOptions {
             }],
             bearer_tokens: vec![DEMO_BEARER_TOKEN.to_owned()],
             default_region: "us-east-1".to_owned(),
+            serves_every_region: false,
             pace: Duration::ZERO,
             relay: None,
             records_requests: true,
@@ -135,10 +138,15 @@ impl Default for EmulatorOptions {
 }
 
 impl EmulatorOptions {
-    /// Returns the default options with a pace at which a person can watch the answer, and without
-    /// a log of requests.
+    /// Returns the default options with a pace at which a person can watch the answer, with models
+    /// in every region, and without a log of requests.
     pub fn demo() -> Self {
-        Self { pace: Duration::from_millis(20), records_requests: false, ..Self::default() }
+        Self {
+            pace: Duration::from_millis(20),
+            serves_every_region: true,
+            records_requests: false,
+            ..Self::default()
+        }
     }
 }
 
@@ -246,6 +254,7 @@ impl EmulatorOptions {
         EmulatorState {
             catalogue: self.catalogue,
             default_region: self.default_region,
+            serves_every_region: self.serves_every_region,
             pace: self.pace,
             relay: self.relay,
             request_log: RequestLog::new(self.records_requests),

@@ -56,7 +56,10 @@ async fn exchange(
 ) -> io::Result<Response<Body>> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    let call = ReceivedRequest::new(parts, body, &state.default_region);
+    let mut call = ReceivedRequest::new(parts, body, &state.default_region);
+    if state.serves_every_region && !state.catalogue.has_region(&call.region) {
+        call.region.clone_from(&state.default_region);
+    }
     let exchange = state.request_log.record(&call, connection);
     reply(&state, &call)
         .await

@@ -21,6 +21,7 @@ use std::time::{Duration, SystemTime};
 pub(crate) struct EmulatorState {
     pub(crate) catalogue: Catalogue,
     pub(crate) default_region: String,
+    pub(crate) serves_every_region: bool,
     pub(crate) pace: Duration,
     pub(crate) relay: Option<Relay>,
     pub(crate) request_log: RequestLog,

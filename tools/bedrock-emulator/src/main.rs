@@ -96,6 +96,7 @@ impl Arguments {
             keys: vec![self.key.unwrap_or_else(demo_key)],
             bearer_tokens: vec![self.bearer_token],
             default_region: self.region,
+            serves_every_region: false,
             pace: Duration::from_millis(self.pace),
             relay: self.relay.map(|url| Relay { url, model, key }),
             records_requests: false,
