@@ -54,7 +54,8 @@ pub enum Command {
     Models(ModelsCommand),
     /// Print the settings of the server with their values and sources. Secrets are masked.
     Config,
-    /// Print the value of every valve and the place where it is set. Secrets are masked.
+    /// Print the value of every valve and the place where it is set; with `--url` or `--port`, the
+    /// values of a running server. Secrets are masked.
     Valves {
         /// Print `valves.example.toml` instead: every valve with its help text and default.
         #[arg(long)]
@@ -81,6 +82,21 @@ pub enum Command {
     },
     /// Print the manual page in roff.
     Man,
+}
+
+impl Command {
+    /// Returns whether the command asks a running server.
+    pub fn asks_server(&self) -> bool {
+        matches!(
+            self,
+            Self::Check(_)
+                | Self::Chat(_)
+                | Self::Models(ModelsCommand::List)
+                | Self::Valves { example: false }
+                | Self::Health
+                | Self::Rag(_)
+        )
+    }
 }
 
 /// Arguments of `check`.

@@ -47,13 +47,14 @@ pub fn run(
         }
         Command::Config => config::print_config(&parsed.settings, loaded),
         Command::Valves { example: true } => valves::print_example(),
-        Command::Valves { example: false } => match url {
-            None => system.block_on(valves::print_valves(settings)),
-            Some(_) => {
+        Command::Valves { example: false } => {
+            if url.is_some() || parsed.is_flag("port") || parsed.is_flag("host") {
                 let server = server_client::ServerClient::new(url, settings)?;
                 system.block_on(valves::print_server_valves(&server))
+            } else {
+                system.block_on(valves::print_valves(settings))
             }
-        },
+        }
         Command::Health => {
             return system
                 .block_on(health::check_health(&server_client::ServerClient::new(url, settings)?));

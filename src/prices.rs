@@ -64,7 +64,7 @@ impl Prices {
         let mut table: PriceTable =
             toml::from_str(include_str!("prices.toml")).context("the list prices")?;
         if let Some(file) = file {
-            let unread = || format!("cannot read the prices in {}", file.display());
+            let unread = || format!("cannot read the prices in {} (PRICES_FILE)", file.display());
             let own: PriceTable =
                 toml::from_str(&regular_file::read_to_string(file).with_context(unread)?)
                     .with_context(unread)?;

@@ -27,6 +27,14 @@ pub enum SettingSource {
     Default,
 }
 
+impl ParsedCli {
+    /// Returns whether this setting is set by its flag.
+    pub fn is_flag(&self, flag: &str) -> bool {
+        let mut settings = self.settings.iter();
+        settings.any(|setting| setting.flag == flag && setting.source == SettingSource::Flag)
+    }
+}
+
 /// One setting as `pipewright config` prints it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShownSetting {
@@ -53,13 +61,24 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<ParsedCli,
         .try_get_matches_from_mut(arguments)
         .map_err(|error| with_variable(error, &command))?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-    if cli.url.is_some() && cli.command.is_none() {
-        let words = "`--url` (PIPEWRIGHT_URL) names a running server for a command such as `chat`; \
-                     without a command it means nothing";
-        return Err(command.error(ErrorKind::ArgumentConflict, words));
-    }
+    check_url(&cli, &matches).map_err(|text| command.error(ErrorKind::ArgumentConflict, text))?;
     let settings = list_settings(&command, &matches);
     Ok(ParsedCli { cli, settings })
+}
+
+/// Refuses a URL of a running server where none is asked. A variable may be set for other commands.
+fn check_url(cli: &Cli, matches: &ArgMatches) -> Result<(), &'static str> {
+    let is_flag = matches.value_source("url") == Some(ValueSource::CommandLine);
+    match &cli.command {
+        None if cli.url.is_some() => {
+            Err("`--url` (PIPEWRIGHT_URL) names a running server for a command such as `chat`; \
+             without a command it means nothing")
+        }
+        Some(command) if is_flag && !command.asks_server() => {
+            Err("`--url` names a running server, and this command asks none: remove it")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Makes arguments forget the variables that are set to nothing.
@@ -92,7 +111,9 @@ fn with_variable(error: Error, command: &Command) -> Error {
 
 /// Returns the settings with their values and sources, in the order of the help text.
 pub fn list_settings(command: &Command, matches: &ArgMatches) -> Vec<ShownSetting> {
-    let is_setting = |arg: &&Arg| arg.get_long().is_some() && arg.get_id() != "url";
+    let is_setting = |arg: &&Arg| {
+        arg.get_long().is_some() && !["url", "help", "version"].contains(&arg.get_id().as_str())
+    };
     // An empty variable was taken from its argument, but the setting still has its name.
     let named = Cli::command();
     let variable = |id: &str| {
@@ -135,5 +156,6 @@ mod tests {
         assert_eq!(find("port").source, SettingSource::Flag);
         assert_eq!(find("api-key").value.as_deref(), Some(MASK));
         assert_eq!(find("usage-days").source, SettingSource::Default);
+        assert!(settings.iter().all(|one| !["help", "version", "url"].contains(&&*one.flag)));
     }
 }

@@ -166,7 +166,7 @@ pub fn secrets(spec: &ValvesSpec, values: &Values) -> BTreeSet<String> {
 fn add_texts(value: &Value, texts: &mut BTreeSet<String>) {
     match value {
         Value::String(text) => {
-            // What is printed may name the password alone.
+            // Printed text may hold the password alone.
             let url = Url::parse(text).ok();
             texts.extend(url.and_then(|url| url.password().map(str::to_owned)));
             texts.insert(text.clone());

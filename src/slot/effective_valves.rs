@@ -35,6 +35,19 @@ impl EffectiveValves {
         Self { layers, saved, version, values, sources, paths, faults, problem }
     }
 
+    /// Describes an error for the operator: valves that they have set are named with their source.
+    pub fn describe(&self, error: &PipeError) -> String {
+        let PipeError::BadValves(errors) = error else { return error.to_string() };
+        let with_source = |error: &ValveError| match self.sources.get(&error.valve) {
+            Some(source) if !matches!(source, ValveSource::BuiltIn | ValveSource::Saved) => {
+                let valve = format!("{} ({})", error.valve, source.name());
+                ValveError { valve, ..error.clone() }
+            }
+            _ => error.clone(),
+        };
+        ValveError::join(&errors.iter().map(with_source).collect::<Vec<_>>())
+    }
+
     /// Checks and resolves the paths among the values.
     ///
     /// A path that was there before and may be missing does not keep the pipe from running, nor

@@ -78,10 +78,11 @@ impl<P: Pipe> PipeSlot<P> {
         let (settings, pipe) = match settings.clone().resolve_paths(&spec, &sources, None).await {
             Ok(settings) => {
                 let pipe = Self::build(None, &sources, &settings).await;
-                (settings, pipe.map(Arc::new).map_err(|error| error.to_string()))
+                (settings, pipe.map(Arc::new))
             }
-            Err(error) => (settings, Err(error.to_string())),
+            Err(error) => (settings, Err(error)),
         };
+        let pipe = pipe.map_err(|error| settings.describe(&error));
         if let Err(problem) = &pipe {
             tracing::error!(pipe.id = P::ID, "`{}` did not start: {problem}.", P::ID);
         }

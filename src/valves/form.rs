@@ -50,7 +50,14 @@ impl ValvesForm {
                 }
                 _ => describe_default(property, values),
             };
-            let text = &mut schema["properties"][name]["description"];
+            let form = &mut schema["properties"][name];
+            if let (Some(shown), Some(default)) =
+                (form.get_mut("default"), values.defaults.get(name))
+                && !property.hides(default)
+            {
+                shown.clone_from(default);
+            }
+            let text = &mut form["description"];
             let help = text.as_str().unwrap_or_default();
             *text = join_help(help, &end).into();
             let is_advanced = is_short && !property.is_everyday && name != SHOW_ADVANCED;

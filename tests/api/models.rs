@@ -1,6 +1,7 @@
 //! The lists: models, pipelines, health.
 
 use crate::{
+    openai_proxy,
     pipes::PIPES,
     support::{Builder, TestResponse, host},
 };
@@ -164,6 +165,18 @@ async fn a_pipe_that_cannot_start_is_explained_and_starts_when_its_valves_are_tu
     assert_eq!(host.get("/health/ready").await.json["degraded"], json!([]));
     assert_eq!(host.get("/models/unwell").await.status, 200);
     assert_eq!(host.answer_text("unwell", "hi").await, "well");
+}
+
+#[actix_web::test]
+async fn a_pipe_that_a_variable_keeps_from_starting_names_the_variable() {
+    let host = Builder::new()
+        .variable("OPENAI_PROXY_API_BASE", "foo")
+        .pipes(openai_proxy::PIPES)
+        .start()
+        .await;
+    let refused = host.chat("openai_proxy.x", "hi").await;
+    let message = refused.error_message(503);
+    assert!(message.contains("api_base (OPENAI_PROXY_API_BASE): must be"), "{message}");
 }
 
 #[actix_web::test]

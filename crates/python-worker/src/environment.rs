@@ -109,7 +109,7 @@ impl EnvironmentCache {
         let install = self.install(interpreter, requirements, &folder, progress);
         let installed = timeout(INSTALL_LIMIT, install).await;
         installed.map_err(|_| failed("it took longer than half an hour"))??;
-        // What an installed package has put there is not followed, should it be a link.
+        // If an installed package has put a link there, it is not followed.
         File::create_new(folder.join(COMPLETE)).map_err(|error| failed(&error.to_string()))?;
         Ok(python)
     }

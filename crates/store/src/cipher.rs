@@ -29,7 +29,7 @@ impl Cipher {
     /// Derives the key that encrypts saved valves.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] if the secret is too short.
+    /// [`StoreError::InvalidSecretKey`] if the secret is too short.
     pub fn for_valves(secret: &str) -> Result<Self> {
         Self::from_secret(secret, VALVES)
     }
@@ -37,16 +37,14 @@ impl Cipher {
     /// Derives the key for this purpose. The secret must be random, so it is not stretched.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] if the secret is too short.
+    /// [`StoreError::InvalidSecretKey`] if the secret is too short.
     pub(crate) fn from_secret(secret: &str, purpose: &str) -> Result<Self> {
-        let too_short = || {
-            StoreError::Refused("PIPEWRIGHT_SECRET_KEY must have 32 characters at least, random ones: `openssl rand -base64 32` makes them".into())
-        };
         if secret.len() < MIN_SECRET_BYTES {
-            return Err(too_short());
+            return Err(StoreError::InvalidSecretKey);
         }
         let key = Sha256::new().chain_update(purpose).chain_update("\0").chain_update(secret);
-        let key = UnboundKey::new(&AES_256_GCM, &key.finalize()).map_err(|_| too_short())?;
+        let key = UnboundKey::new(&AES_256_GCM, &key.finalize())
+            .map_err(|_| StoreError::InvalidSecretKey)?;
         Ok(Self(LessSafeKey::new(key)))
     }
 

@@ -40,6 +40,11 @@ pub enum StoreError {
     /// `DATABASE_URL` is invalid.
     #[error("DATABASE_URL {0}")]
     InvalidUrl(String),
+    /// The secret that encrypts saved valves is too short.
+    #[error(
+        "PIPEWRIGHT_SECRET_KEY must have 32 random characters or more: `openssl rand -base64 32` makes them"
+    )]
+    InvalidSecretKey,
     /// The database refuses the statement or its data. A retry fails too.
     #[error("the database refused: {0}")]
     Refused(String),

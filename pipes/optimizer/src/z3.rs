@@ -249,7 +249,7 @@ mod tests {
         #[test]
         fn any_script_is_checked_without_a_panic(script in "[()a-z;|\" \\n:-]{0,80}") {
             if let Ok(kept) = check_script(&script) {
-                // What was let through once is let through again.
+                // A script that passed once passes again.
                 proptest::prop_assert!(check_script(&kept).is_ok());
             }
         }

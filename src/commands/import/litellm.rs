@@ -244,6 +244,8 @@ model_list:
       aws_region_name: eu-west-1
       aws_access_key_id: os.environ/MY_ID
       aws_secret_access_key: os.environ/MY_SECRET
+  - model_name: claude
+    litellm_params: {model: bedrock/eu.anthropic.claude-opus-4-1-v1:0}
   - model_name: cheap
     litellm_params: {model: bedrock/converse/amazon.nova-lite-v1:0, rpm: 6}
   - model_name: gpt-4o
@@ -297,7 +299,14 @@ general_settings:
         assert_eq!(imported.variables["PIPELINES_API_KEY"], "sk-canary");
         assert_eq!(imported.models["local"], "openai_proxy.ollama/llama3.2");
         let notes = imported.notes.join("\n");
-        for words in ["vertex_ai", "rpm", "fallbacks of `gpt-4o`", "cache", "database_url"] {
+        for words in [
+            "vertex_ai",
+            "rpm",
+            "sonnet-4-5-20250929-v1:0 > eu.anthropic",
+            "fallbacks of `gpt-4o`",
+            "cache",
+            "database_url",
+        ] {
             assert!(notes.contains(words), "{words} is missing from\n{notes}");
         }
         let shown = imported.describe(true);

@@ -365,7 +365,7 @@ async fn sealed_valves_are_read_with_their_key_alone() {
     assert!(version > 0);
 
     let Err(refused) = Store::open(&with(Some("short"))).await else { panic!("it was taken") };
-    assert!(refused.to_string().contains("32 characters"), "{refused}");
+    assert!(refused.to_string().contains("32 random characters"), "{refused}");
 }
 
 /// A server with a certificate for `localhost` of an authority of its own; and that authority's

@@ -148,7 +148,7 @@ impl CodeFenceStripper {
             }
             self.state = FenceState::Inside;
         }
-        // Whether all of the answer is in the fence is known only at its end.
+        // Only the end of the answer shows that all of it is in the fence.
         String::new()
     }
 

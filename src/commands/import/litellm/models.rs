@@ -76,7 +76,38 @@ pub fn import_models<F: Fn(&str) -> Option<String>>(
         }
     }
     upstreams.write(imported);
+    for (name, ids) in &names {
+        note_further_deployments(name, ids, imported);
+    }
     names
+}
+
+/// Notes the deployments of a name after its first: LiteLLM spreads requests over all of them.
+fn note_further_deployments(name: &str, ids: &[String], imported: &mut Imported) {
+    let Some((first, further)) = ids.split_first() else { return };
+    let mut others: Vec<_> = further.iter().filter(|id| *id != first).collect();
+    others.dedup();
+    if others.is_empty() && !further.is_empty() {
+        imported.note(format!(
+            "model `{name}`: its {} deployments are one model here; the first region that has it \
+             answers",
+            ids.len()
+        ));
+    }
+    for other in others {
+        let bedrock = |id: &str| id.strip_prefix("bedrock_models.").map(str::to_owned);
+        let way = match (bedrock(first), bedrock(other)) {
+            (Some(first), Some(other)) => format!(
+                "; with `{first} > {other}` in bedrock_models.fallbacks it answers when the first \
+                 one fails"
+            ),
+            _ => String::new(),
+        };
+        imported.note(format!(
+            "model `{name}`: requests are not spread over several deployments; `{first}` answers, \
+             and `{other}` has its own id{way}"
+        ));
+    }
 }
 
 fn import_bedrock<F: Fn(&str) -> Option<String>>(
