@@ -49,10 +49,10 @@ impl ChunkStream {
     ///
     /// # Errors
     /// Returns an error if the answer has one, or is larger than 64 MiB.
-    pub async fn fold(self) -> Result<Answer> {
-        let nothing = (Answer::default(), 0);
-        let folded = self.try_fold(nothing, async |(mut answer, bytes), chunk| {
-            let bytes = bytes + size_of_chunk(&chunk);
+    pub async fn fold(mut self) -> Result<Answer> {
+        let (mut answer, mut bytes) = (Answer::default(), 0);
+        while let Some(chunk) = self.try_next().await? {
+            bytes += size_of_chunk(&chunk);
             if bytes > MAX_ANSWER_BYTES {
                 return Err(PipeError::Upstream(format!(
                     "the answer is larger than {} MiB: ask for it with `stream`",
@@ -60,9 +60,8 @@ impl ChunkStream {
                 )));
             }
             answer.add(chunk);
-            Ok((answer, bytes))
-        });
-        folded.await.map(|(answer, _)| answer)
+        }
+        Ok(answer)
     }
 }
 
