@@ -156,6 +156,11 @@ impl Identity {
         cache.fetch().await
     }
 
+    /// Returns whether requests carry a bearer token instead of a signature.
+    pub(crate) fn is_bearer(&self) -> bool {
+        matches!(self.0.source, CredentialsSource::Token(_))
+    }
+
     /// Takes this key out of use. Others that came after it stay.
     pub(crate) fn invalidate(&self, key: &Arc<AuthKey>) {
         let mut cached = self.0.lock();
@@ -243,6 +248,22 @@ impl AuthKey {
             }
         };
         Ok(Self { auth, secret, fetched_at: SystemTime::now(), expires_at })
+    }
+
+    /// Returns the credentials; `None` if the key is a token.
+    pub(crate) fn credentials(&self) -> Option<&Credentials> {
+        match &self.secret {
+            Secret::Credentials(credentials) => Some(credentials),
+            Secret::Token(_) => None,
+        }
+    }
+
+    /// Returns the token; `None` if the key is a pair of credentials.
+    pub(crate) fn token(&self) -> Option<&Token> {
+        match &self.secret {
+            Secret::Token(token) => Some(token),
+            Secret::Credentials(_) => None,
+        }
     }
 }
 

@@ -33,27 +33,14 @@ pub struct Request<'a> {
     pub attempt: Attempt,
 }
 
-/// An operation of the runtime API, with the model that it calls: the model's id, or the ARN of a
-/// model or a profile.
+/// A chat operation of the runtime API, with the model that it calls: the model's id, or the ARN of
+/// a model or a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation<'a> {
     /// Answers a chat in one piece, in Bedrock's format for all models.
     Converse(&'a str),
     /// Answers a chat as a stream of events.
     ConverseStream(&'a str),
-    /// Answers in one piece, in the model's own format.
-    Invoke(&'a str),
-    /// Answers as a stream of events, in the model's own format.
-    InvokeStream(&'a str),
-    /// Counts the tokens that a request would have.
-    CountTokens(&'a str),
-    /// Applies a guardrail to a text.
-    ApplyGuardrail {
-        /// The id or ARN.
-        guardrail: &'a str,
-        /// A number, or `DRAFT`.
-        version: &'a str,
-    },
 }
 
 /// The number of an attempt, and the number of attempts.
@@ -115,14 +102,6 @@ impl fmt::Display for Operation<'_> {
         match *self {
             Self::Converse(model) => write!(f, "/model/{}/converse", segment(model)),
             Self::ConverseStream(model) => write!(f, "/model/{}/converse-stream", segment(model)),
-            Self::Invoke(model) => write!(f, "/model/{}/invoke", segment(model)),
-            Self::InvokeStream(model) => {
-                write!(f, "/model/{}/invoke-with-response-stream", segment(model))
-            }
-            Self::CountTokens(model) => write!(f, "/model/{}/count-tokens", segment(model)),
-            Self::ApplyGuardrail { guardrail, version } => {
-                write!(f, "/guardrail/{}/version/{}/apply", segment(guardrail), segment(version))
-            }
         }
     }
 }
@@ -146,13 +125,7 @@ mod tests {
                 "/model/amazon.nova-lite-v1%3A0/converse",
             ),
             (Operation::ConverseStream("m_~.-"), "/model/m_~.-/converse-stream"),
-            (Operation::Invoke("a b"), "/model/a%20b/invoke"),
-            (Operation::InvokeStream("m"), "/model/m/invoke-with-response-stream"),
-            (Operation::CountTokens("arn:a/b"), "/model/arn%3Aa%2Fb/count-tokens"),
-            (
-                Operation::ApplyGuardrail { guardrail: "arn:g/1", version: "DRAFT" },
-                "/guardrail/arn%3Ag%2F1/version/DRAFT/apply",
-            ),
+            (Operation::Converse("arn:a b/c"), "/model/arn%3Aa%20b%2Fc/converse"),
         ] {
             assert_eq!(operation.to_string(), path);
         }

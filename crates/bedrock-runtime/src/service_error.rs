@@ -1,8 +1,8 @@
 //! An error in AWS's own words (`docs/reference/bedrock.md`, "Error responses").
 
-use crate::Response;
+use crate::{Body, Response};
 use aws_smithy_types::date_time::{DateTime, Format};
-use http::HeaderMap;
+use bytes::Bytes;
 use serde::Deserialize;
 use std::{
     fmt,
@@ -48,17 +48,31 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 impl ServiceError {
     /// Reads the error from a response.
     pub(crate) async fn from_response(response: Response) -> Self {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = Self::read_body(response.into_body()).await;
+        Self::from_parts(status, |name| headers.get(name)?.to_str().ok(), &body)
+    }
+
+    /// Reads the body of an error. One that is too long or does not arrive counts as empty.
+    pub(crate) async fn read_body(body: Body) -> Bytes {
+        let body = timeout(BODY_TIMEOUT, body.read_up_to(MAX_BODY_BYTES)).await;
+        body.ok().and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// Reads the error from the status, the headers and the body of a response.
+    pub(crate) fn from_parts<'a>(
+        status: u16,
+        header: impl Fn(&str) -> Option<&'a str>,
+        body: &[u8],
+    ) -> Self {
         let without_body = Self {
-            code: normalize_code(response.header("x-amzn-errortype").unwrap_or_default()),
-            status: response.status(),
-            retry_after: retry_after(response.headers(), SystemTime::now()),
-            request_id: response.request_id().map(String::from),
+            code: normalize_code(header("x-amzn-errortype").unwrap_or_default()),
+            status,
+            retry_after: retry_after(&header, SystemTime::now()),
+            request_id: header("x-amzn-requestid").map(String::from),
             ..Self::default()
         };
-        let body = timeout(BODY_TIMEOUT, response.into_body().read_up_to(MAX_BODY_BYTES)).await;
-        body.ok()
-            .and_then(Result::ok)
-            .map_or(without_body.clone(), |body| without_body.with_body(&body))
+        without_body.with_body(body)
     }
 
     /// Returns an exception within a stream; there, names begin with a small letter.
@@ -132,8 +146,8 @@ fn normalize_code(code: &str) -> String {
         .map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
 }
 
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+fn retry_after<'a>(header: impl Fn(&str) -> Option<&'a str>, now: SystemTime) -> Option<Duration> {
+    let text = |name: &str| header(name).map(str::trim);
     if let Some(milliseconds) = text("x-amz-retry-after").and_then(|text| text.parse().ok()) {
         return Some(Duration::from_millis(milliseconds));
     }
@@ -203,9 +217,9 @@ mod tests {
             ("retry-after", "soon", None),
             ("retry-after", "-1", None),
         ] {
-            let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+            let header = |asked: &str| (asked == name).then_some(value);
             let expected = milliseconds.map(Duration::from_millis);
-            assert_eq!(retry_after(&headers, now), expected, "{name}: {value}");
+            assert_eq!(retry_after(header, now), expected, "{name}: {value}");
         }
     }
 }

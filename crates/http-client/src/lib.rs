@@ -23,7 +23,6 @@ pub use error::ConnectionError;
 pub use metadata_address::{
     MetadataAddressError, extract_embedded_v4, is_metadata_address, is_metadata_host,
 };
-pub use resolver::look_up;
 pub use tls::{root_certificates, tls_config};
 
 use plain_http::PlainHttpClient;
@@ -41,7 +40,8 @@ use std::{
 /// `SSL_CERT_FILE`. It has no read time-out, because only the caller knows how long an answer may
 /// take. It follows no redirects, so that an API key reaches no other server than it was meant for.
 /// It connects to no link-local address and to no metadata service of a cloud, whatever a host's
-/// name resolves to; behind a proxy, the proxy resolves names.
+/// name resolves to; behind a proxy, the proxy resolves names. Only a client that fetches
+/// credentials does, by [`HttpClient::for_credentials`].
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     connect_timeout: Duration,
@@ -49,6 +49,8 @@ pub struct HttpClient {
     client: Arc<OnceLock<Client>>,
     /// The client for plain HTTP; `None` where a proxy is to be used.
     plain_http: Arc<OnceLock<Option<PlainHttpClient>>>,
+    /// Whether metadata services are reached, at literal addresses.
+    reaches_metadata: bool,
 }
 
 /// The versions of HTTP that a client speaks.
@@ -72,7 +74,20 @@ const PROXY_VARIABLES: [&str; 4] = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "al
 impl HttpClient {
     /// Creates a client without connections. `connect_timeout` includes the look-up of the name.
     pub fn new(connect_timeout: Duration, version: HttpVersion) -> Self {
-        Self { connect_timeout, version, client: Arc::default(), plain_http: Arc::default() }
+        let (client, plain_http) = Default::default();
+        Self { connect_timeout, version, client, plain_http, reaches_metadata: false }
+    }
+
+    /// Returns a client for sources of credentials. It shares the pool for HTTPS. Plain HTTP goes
+    /// through no proxy, and reaches the metadata services of clouds too, at literal addresses.
+    #[must_use]
+    pub fn for_credentials(&self) -> Self {
+        let plain_http = Some(PlainHttpClient::new(self.connect_timeout));
+        Self {
+            plain_http: Arc::new(OnceLock::from(plain_http)),
+            reaches_metadata: true,
+            ..self.clone()
+        }
     }
 
     /// Returns a clone that shares the pool, or a new client if the time-out differs.
@@ -81,7 +96,8 @@ impl HttpClient {
         if connect_timeout == self.connect_timeout {
             return self.clone();
         }
-        Self::new(connect_timeout, self.version)
+        let client = Self::new(connect_timeout, self.version);
+        if self.reaches_metadata { client.for_credentials() } else { client }
     }
 
     /// Sends a request, and returns as soon as the head of the response is there.
@@ -89,8 +105,9 @@ impl HttpClient {
     /// # Errors
     /// Returns an error if there is no response.
     pub async fn execute(&self, request: Request) -> Result<Response, ConnectionError> {
+        let is_plain = request.url().scheme() == "http";
         // Only names are resolved.
-        if is_metadata_host(request.url()) {
+        if is_metadata_host(request.url()) && !(self.reaches_metadata && is_plain) {
             return Err(MetadataAddressError.into());
         }
         let plain_http = self.plain_http.get_or_init(|| {
@@ -99,7 +116,7 @@ impl HttpClient {
                 .any(|name| env::var_os(name).is_some_and(|url| !url.is_empty()));
             (!is_proxied).then(|| PlainHttpClient::new(self.connect_timeout))
         });
-        match plain_http.as_ref().filter(|_| request.url().scheme() == "http") {
+        match plain_http.as_ref().filter(|_| is_plain) {
             Some(client) => client.execute(request).await,
             None => Ok(self.reqwest().execute(request).await?),
         }
@@ -131,8 +148,11 @@ impl HttpClient {
         let resolver = CheckedResolver::new(resolver);
         let builder = client_builder(connect_timeout, version, resolver).no_proxy();
         let client = builder.build().expect("a client of constant settings");
-        let plain_http = Arc::new(None.into());
-        Self { connect_timeout, version, client: Arc::new(client.into()), plain_http }
+        Self {
+            client: Arc::new(client.into()),
+            plain_http: Arc::new(None.into()),
+            ..Self::new(connect_timeout, version)
+        }
     }
 }
 

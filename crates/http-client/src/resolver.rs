@@ -9,7 +9,7 @@ use hyper_util::client::legacy::connect::dns;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::{
     error::Error,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
     task::{Context, Poll},
     vec,
@@ -18,17 +18,6 @@ use tokio::net::lookup_host;
 use tower_service::Service;
 
 type BoxError = Box<dyn Error + Send + Sync>;
-
-/// Returns the addresses of a host by the operating system's resolver, without those of metadata
-/// services.
-///
-/// # Errors
-/// Returns an error if the name is not known, and a [`MetadataAddressError`] if it has no address
-/// that may be used.
-pub async fn look_up(name: &str) -> Result<Vec<IpAddr>, BoxError> {
-    let addresses = lookup_host((name, 0)).await?;
-    Ok(retain_allowed(addresses)?.map(|address| address.ip()).collect())
-}
 
 /// Returns the addresses that may be connected to.
 fn retain_allowed(

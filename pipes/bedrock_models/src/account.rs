@@ -2,7 +2,6 @@
 
 pub mod endpoint_trust;
 
-mod checked_dns;
 mod credentials_chain;
 
 use crate::valves::BedrockValves;
@@ -18,14 +17,11 @@ use aws_credential_types::{
         token::SharedTokenProvider,
     },
 };
-use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::{
     auth::{AuthSchemeId, http::HTTP_BEARER_AUTH_SCHEME_ID},
-    http::SharedHttpClient,
     identity::http::Token,
 };
-use bedrock_runtime::{Endpoints, Identity, Runtime};
-use checked_dns::CheckedDns;
+use bedrock_runtime::{Endpoints, Identity, Runtime, SdkHttpClient};
 use credentials_chain::CredentialsChain;
 use endpoint_trust::leaks_credentials;
 use http_client::{HttpClient, HttpVersion};
@@ -34,7 +30,6 @@ use tokio::sync::OnceCell;
 
 /// The account that the valves describe.
 pub struct Account {
-    http: SharedHttpClient,
     http_client: HttpClient,
     valves: BedrockValves,
     config: OnceCell<SdkConfig>,
@@ -44,28 +39,17 @@ pub struct Account {
 impl Account {
     /// Returns the account of these valves. Nothing is read or asked yet.
     pub fn new(valves: &BedrockValves) -> Self {
-        let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
-        let http = aws_smithy_http_client::Builder::new().tls_provider(ring);
-        let http = http.build_with_resolver(CheckedDns);
-        Self::from_parts(
-            http,
-            HttpClient::new(connect_timeout(valves), HttpVersion::Http1Only),
-            valves,
-        )
+        Self::from_parts(HttpClient::new(connect_timeout(valves), HttpVersion::Http1Only), valves)
     }
 
     /// Returns the account of new valves, over the open connections of this one.
     pub fn with_valves(&self, valves: &BedrockValves) -> Self {
-        Self::from_parts(
-            self.http.clone(),
-            self.http_client.with_connect_timeout(connect_timeout(valves)),
-            valves,
-        )
+        Self::from_parts(self.http_client.with_connect_timeout(connect_timeout(valves)), valves)
     }
 
-    fn from_parts(http: SharedHttpClient, http_client: HttpClient, valves: &BedrockValves) -> Self {
+    fn from_parts(http_client: HttpClient, valves: &BedrockValves) -> Self {
         let (config, runtime) = Default::default();
-        Self { http, http_client, valves: valves.clone(), config, runtime }
+        Self { http_client, valves: valves.clone(), config, runtime }
     }
 
     /// Returns whether these valves describe the same account, so that its credentials are still
@@ -109,7 +93,10 @@ impl Account {
     /// profile files; none asks the network.
     pub async fn config(&self, region: &str) -> SdkConfig {
         let shared = self.config.get_or_init(|| self.load()).await;
-        let mut config = shared.to_builder().region(Region::new(region.to_owned()));
+        let mut config = shared
+            .to_builder()
+            .region(Region::new(region.to_owned()))
+            .http_client(SdkHttpClient::new(self.http_client.clone()));
         if let Some(url) = non_empty(&self.valves.endpoint_url) {
             config.set_endpoint_url(Some(url.into()));
         }
@@ -132,7 +119,7 @@ impl Account {
     /// Loads the configuration of AWS's SDK.
     async fn load(&self) -> SdkConfig {
         let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(self.http.clone())
+            .http_client(self.credentials_http_client())
             .region(self.home_region())
             .timeout_config(
                 TimeoutConfig::builder().connect_timeout(connect_timeout(&self.valves)).build(),
@@ -203,7 +190,12 @@ impl Account {
     fn provider_config(&self) -> ProviderConfig {
         ProviderConfig::without_region()
             .with_region(Some(self.home_region()))
-            .with_http_client(self.http.clone())
+            .with_http_client(self.credentials_http_client())
+    }
+
+    /// Returns the HTTP client of credential providers, which reaches metadata services.
+    fn credentials_http_client(&self) -> SdkHttpClient {
+        SdkHttpClient::new(self.http_client.for_credentials())
     }
 
     /// Returns the first region. Saying it keeps the SDK from asking EC2 where it runs.

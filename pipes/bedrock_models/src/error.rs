@@ -4,13 +4,10 @@ mod bedrock_error;
 mod credentials;
 
 use crate::location::ModelLocation;
-use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 pub use bedrock_error::BedrockError;
-use bedrock_runtime::{SendError, ServiceError};
+use bedrock_runtime::{OperationError, SendError, ServiceError};
 pub use credentials::{missing_credentials, unavailable_credentials};
-use http_client::MetadataAddressError;
 use pipe_sdk::{PipeError, is_context_overflow};
 use std::{error::Error, time::Duration};
 
@@ -19,47 +16,16 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The time in which an imported model is loaded.
 const RETRY_AFTER_LOADING: Duration = Duration::from_secs(20);
 
-/// Converts an error of the SDK.
-pub fn from_sdk_error<E>(error: &SdkError<E, HttpResponse>) -> SendError
-where
-    E: ProvideErrorMetadata + Error + 'static,
-{
-    if let Some(error) = credentials_error(error) {
-        return error;
-    }
-    if MetadataAddressError::is_cause_of(error) {
-        return SendError::MetadataAddress;
-    }
-    match error {
-        SdkError::TimeoutError(_) => SendError::Timeout,
-        SdkError::DispatchFailure(error) if error.is_timeout() => SendError::Timeout,
-        SdkError::ServiceError(service) => {
-            SendError::Service(to_service_error(service.err(), service.raw()))
-        }
-        SdkError::ResponseError(response) => {
-            SendError::Service(ServiceError::new("", "", response.raw().status().as_u16()))
-        }
-        _ => SendError::Unreachable,
-    }
-}
-
-/// Finds missing credentials among the sources of an error: the SDK reports them as a failed
-/// dispatch.
-fn credentials_error(error: &(dyn Error + 'static)) -> Option<SendError> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        match error.downcast_ref::<CredentialsError>() {
-            Some(error) => return Some(SendError::from(error)),
-            None => cause = error.source(),
+/// Converts an error of a client for lists.
+pub fn from_sdk_error<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> SendError {
+    match OperationError::from_sdk(error) {
+        OperationError::Send(error) => error,
+        OperationError::Body(_) => SendError::Unreachable,
+        OperationError::Unreadable => {
+            let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+            SendError::Service(ServiceError::new("", "", status))
         }
     }
-    None
-}
-
-fn to_service_error(error: &impl ProvideErrorMetadata, response: &HttpResponse) -> ServiceError {
-    let status = response.status().as_u16();
-    let (code, message) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
-    ServiceError::new(code, message, status)
 }
 
 /// Returns the error of a chat with this model in this region. People read its name.

@@ -10,7 +10,7 @@ use crate::{
     catalog::ModelEntry, clients::Clients, error::BedrockError, family::ModelQuirks,
     location::ModelLocation, model_id::with_pipe_id, valves::BedrockValves,
 };
-use bedrock_runtime::{self as runtime, Operation, Response, Runtime};
+use bedrock_runtime::{self as runtime, Attempt, Operation, OperationError, Response, Runtime};
 use bytes::Bytes;
 use http::HeaderMap;
 use pipe_sdk::{CallerId, Demand, Host, PipeError};
@@ -51,8 +51,8 @@ impl<'a> CallDeps<'a> {
     }
 }
 
-/// One request to one model.
-pub struct InvokeRequest<'a> {
+/// One chat with one model.
+pub struct ConverseRequest<'a> {
     /// The model and its region.
     pub location: &'a ModelLocation,
     /// The operation.
@@ -61,12 +61,11 @@ pub struct InvokeRequest<'a> {
     pub body: Bytes,
 }
 
-/// Sends a request until it is accepted or cannot be, and returns what `read` makes of the
-/// response.
+/// Sends a chat until it is accepted or cannot be, and returns what `read` makes of the response.
 ///
 /// The call is in flight as long as its [`InFlightCall`] exists.
-pub async fn send<T, F>(
-    request: InvokeRequest<'_>,
+pub async fn send_chat<T, F>(
+    request: ConverseRequest<'_>,
     deps: CallDeps<'_>,
     read: impl Fn(Response) -> F,
 ) -> Result<(T, InFlightCall), BedrockError>
@@ -74,13 +73,53 @@ where
     F: Future<Output = Result<T, BedrockError>>,
 {
     let runtime = deps.clients.runtime().await;
-    let upstream = deps.clients.upstreams().get(request.location);
+    let send = |attempt| runtime.send(request.to_runtime(attempt));
+    let limit = |limits: &Limits| answer_time_limit(request.operation, limits);
+    call(request.location, deps, limit, send, read).await
+}
+
+/// Sends a request that is no chat until it is accepted or cannot be, and returns what `read` makes
+/// of the response.
+///
+/// The call is in flight as long as its [`InFlightCall`] exists.
+pub async fn send_operation<'a, R, T, S, F>(
+    location: &ModelLocation,
+    deps: CallDeps<'a>,
+    send: impl Fn(&'a Runtime) -> S,
+    read: impl Fn(R) -> F,
+) -> Result<(T, InFlightCall), BedrockError>
+where
+    S: Future<Output = Result<R, OperationError>>,
+    F: Future<Output = Result<T, BedrockError>>,
+{
+    let runtime = deps.clients.runtime().await;
+    call(location, deps, |limits| limits.first_byte, |_| send(runtime), read).await
+}
+
+/// Makes attempts until one succeeds or the time limit is reached.
+async fn call<R, T, E, S, F>(
+    location: &ModelLocation,
+    deps: CallDeps<'_>,
+    time_limit: impl FnOnce(&Limits) -> Duration,
+    send: impl Fn(Attempt) -> S,
+    read: impl Fn(R) -> F,
+) -> Result<(T, InFlightCall), BedrockError>
+where
+    E: Into<BedrockError>,
+    S: Future<Output = Result<R, E>>,
+    F: Future<Output = Result<T, BedrockError>>,
+{
+    let runtime = deps.clients.runtime().await;
+    let upstream = deps.clients.upstreams().get(location);
     let max = upstream.limits().attempts;
-    let time_limit = answer_time_limit(request.operation, upstream.limits());
+    let time_limit = time_limit(upstream.limits());
     let deadline = Instant::now() + time_limit;
     let attempt = async |attempt: resilience::Attempt| {
-        let number = runtime::Attempt { number: attempt.number, max };
-        let answer = timeout_at(deadline, request.send_once(runtime, number, &read)).await;
+        let answer = async {
+            let number = attempt.number;
+            read(send_authenticated(runtime, Attempt { number, max }, &send).await?).await
+        };
+        let answer = timeout_at(deadline, answer).await;
         answer.unwrap_or(Err(BedrockError::FirstByteTimeout(time_limit)))
     };
     Ok(match deps.ignores_breaker {
@@ -89,40 +128,41 @@ where
     })
 }
 
+/// Sends a request, and sends it again if AWS refuses the credentials and there are others now:
+/// temporary credentials can be revoked before they expire. Fetching others once is enough.
+async fn send_authenticated<R, E, S>(
+    runtime: &Runtime,
+    attempt: Attempt,
+    send: impl Fn(Attempt) -> S,
+) -> Result<R, BedrockError>
+where
+    E: Into<BedrockError>,
+    S: Future<Output = Result<R, E>>,
+{
+    let error: BedrockError = match send(attempt).await {
+        Ok(response) => return Ok(response),
+        Err(error) => error.into(),
+    };
+    if !error.is_credentials_error() || !runtime.has_new_credentials().await {
+        return Err(error);
+    }
+    let Attempt { number, max } = attempt;
+    send(Attempt { number: number + 1, max: max + 1 }).await.map_err(Into::into)
+}
+
 /// Returns the time until an answer must have begun, retries included. Nothing of a whole answer
 /// comes before all of it is written, so it may also be silent for as long as a streamed one
 /// between two events.
 fn answer_time_limit(operation: Operation<'_>, limits: &Limits) -> Duration {
     match operation {
         Operation::Converse(_) => limits.first_byte.max(limits.idle),
-        _ => limits.first_byte,
+        Operation::ConverseStream(_) => limits.first_byte,
     }
 }
 
-impl InvokeRequest<'_> {
-    async fn send_once<T, F>(
-        &self,
-        runtime: &Runtime,
-        attempt: runtime::Attempt,
-        read: impl Fn(Response) -> F,
-    ) -> Result<T, BedrockError>
-    where
-        F: Future<Output = Result<T, BedrockError>>,
-    {
-        let error = match runtime.send(self.to_runtime(attempt)).await {
-            Ok(response) => return read(response).await,
-            Err(error) => error,
-        };
-        // Temporary credentials can be revoked before they expire. Fetching others once is enough.
-        if !error.is_credentials_error() || !runtime.has_new_credentials().await {
-            return Err(error.into());
-        }
-        let runtime::Attempt { number, max } = attempt;
-        let repeated = runtime::Attempt { number: number + 1, max: max + 1 };
-        read(runtime.send(self.to_runtime(repeated)).await?).await
-    }
-
-    fn to_runtime(&self, attempt: runtime::Attempt) -> runtime::Request<'_> {
+impl ConverseRequest<'_> {
+    /// Returns the request of this attempt.
+    fn to_runtime(&self, attempt: Attempt) -> runtime::Request<'_> {
         runtime::Request {
             region: &self.location.region,
             operation: self.operation,

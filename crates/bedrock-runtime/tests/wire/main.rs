@@ -3,6 +3,7 @@
 
 mod bodies;
 mod credentials;
+mod operations;
 mod requests;
 mod service_errors;
 mod support;

@@ -9,7 +9,7 @@ use super::{
 use crate::{clients::Clients, error::from_sdk_error, valves::BedrockValves};
 use aws_sdk_bedrock::{
     Client,
-    error::{ProvideErrorMetadata, SdkError},
+    error::SdkError,
     types::{InferenceProfileSummary, InferenceProfileType},
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -103,9 +103,6 @@ async fn list_profiles_of_type(
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature that `map_err` needs")]
-fn to_send_error<E>(error: SdkError<E, HttpResponse>) -> SendError
-where
-    E: ProvideErrorMetadata + Error + 'static,
-{
+fn to_send_error<E: Error + 'static>(error: SdkError<E, HttpResponse>) -> SendError {
     from_sdk_error(&error)
 }

@@ -2,7 +2,7 @@
 
 use super::{is_model_refusal, should_fall_back, to_pipe_error};
 use crate::location::ModelLocation;
-use bedrock_runtime::{SendError, ServiceError};
+use bedrock_runtime::{OperationError, SendError, ServiceError};
 use pipe_sdk::PipeError;
 use resilience::{CallError, FailureKind, FailureSource, IdleElapsed, Verdict};
 use std::time::Duration;
@@ -51,6 +51,11 @@ impl BedrockError {
             Self::Send(error) => should_fall_back(error),
             _ => true,
         }
+    }
+
+    /// Returns whether AWS refuses the credentials rather than the request.
+    pub fn is_credentials_error(&self) -> bool {
+        matches!(self, Self::Send(error) if error.is_credentials_error())
     }
 
     /// Returns whether the model was not asked, because it has failed again and again.
@@ -159,6 +164,18 @@ fn failure_source(error: &SendError) -> Option<FailureSource> {
 impl From<SendError> for BedrockError {
     fn from(error: SendError) -> Self {
         Self::Send(error)
+    }
+}
+
+impl From<OperationError> for BedrockError {
+    fn from(error: OperationError) -> Self {
+        match error {
+            OperationError::Send(error) => Self::Send(error),
+            OperationError::Body(_) => Self::ConnectionClosed,
+            OperationError::Unreadable => {
+                Self::Protocol("it is not what this operation returns".into())
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     model_id::with_pipe_id,
     request::{self, ChatInput, Request, prepare_chat},
     response::{EventHandler, ResponseStream, read_converse_response},
-    sending::{self, CallDeps, CandidateError, InvokeRequest, try_candidates},
+    sending::{self, CallDeps, CandidateError, ConverseRequest, try_candidates},
     valves::BedrockValves,
 };
 use bedrock_runtime::{Operation, Response, ServiceError};
@@ -139,8 +139,8 @@ async fn send(
     if !is_streamed {
         let operation = Operation::Converse(&entry.model_id);
         let read = |response: Response| read_converse_response(response.into_body(), handler());
-        let request = InvokeRequest { location, operation, body };
-        let (chunks, in_flight) = sending::send(request, deps, read).await?;
+        let request = ConverseRequest { location, operation, body };
+        let (chunks, in_flight) = sending::send_chat(request, deps, read).await?;
         in_flight.complete(None);
         return Ok(StartedResponse { chunks: AnswerChunks::Whole(chunks), tools, stop_sequences });
     }
@@ -150,8 +150,8 @@ async fn send(
         let stream = ResponseStream::new(response.into_body(), handler());
         stream.wait_until_started(idle_timeout)
     };
-    let request = InvokeRequest { location, operation, body };
-    let (chunks, in_flight) = sending::send(request, deps, read).await?;
+    let request = ConverseRequest { location, operation, body };
+    let (chunks, in_flight) = sending::send_chat(request, deps, read).await?;
     let chunks = AnswerChunks::Stream(Box::new(in_flight.track(chunks)));
     Ok(StartedResponse { chunks, tools, stop_sequences })
 }

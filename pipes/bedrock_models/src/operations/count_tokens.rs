@@ -6,21 +6,11 @@ use crate::{
     error::{BedrockError, to_pipe_error},
     location::ModelLocation,
     request::{ChatInput, prepare_count_tokens},
-    sending::{self, CallDeps, CandidateError, InvokeRequest},
+    sending::{self, CallDeps, CandidateError},
 };
-use bedrock_runtime::{Operation, Response, SendError};
+use bedrock_runtime::SendError;
 use pipe_sdk::{Call, PipeError, Result};
-use serde::Deserialize;
-
-/// An answer is one number.
-const MAX_RESPONSE_BYTES: usize = 64 << 10;
-
-/// The body of a response of `CountTokens`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CountTokensResponse {
-    input_tokens: u64,
-}
+use std::future::ready;
 
 /// Counts the tokens of this chat for this model.
 ///
@@ -34,26 +24,19 @@ pub async fn count_tokens(call: &Call, entry: &ModelEntry, deps: CallDeps<'_>) -
     let target = entry.target(&deps.quirks.for_caller(&entry.id, deps.caller));
     let body = prepare_count_tokens(&ChatInput { call, target: &target, valves: deps.valves })?;
     let location = &ModelLocation { model: base.as_str().into(), ..entry.location() };
-    let request = InvokeRequest { location, operation: Operation::CountTokens(base), body };
-    let counted = sending::send(request, deps, read).await;
+    let counted = sending::send_operation(
+        location,
+        deps,
+        |runtime| runtime.count_tokens(&location.region, base, body.clone()),
+        |tokens| ready(Ok(tokens)),
+    )
+    .await;
     let (tokens, in_flight) = counted.map_err(|error| match error {
         BedrockError::Send(error) => count_error(error, entry, location),
         error => error.into_pipe_error(location),
     })?;
     in_flight.complete(None);
     Ok(tokens)
-}
-
-/// Reads the number of tokens from a response.
-async fn read(response: Response) -> Result<u64, BedrockError> {
-    let json = response
-        .into_body()
-        .read_up_to(MAX_RESPONSE_BYTES)
-        .await
-        .map_err(|_| BedrockError::ConnectionClosed)?;
-    let unreadable = |_| BedrockError::Protocol("it did not say a number".into());
-    let CountTokensResponse { input_tokens } = serde_json::from_slice(&json).map_err(unreadable)?;
-    Ok(input_tokens)
 }
 
 /// Returns the error of a count that the service refused.

@@ -3,11 +3,12 @@
 use crate::{
     catalog::ModelEntry,
     error::BedrockError,
-    sending::{self, CallDeps, CandidateError, InvokeRequest},
+    sending::{self, CallDeps, CandidateError},
 };
-use bedrock_runtime::{Operation, Response};
+use bedrock_runtime::InvokeModelResponse;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
+use std::future::ready;
 
 /// An answer, and what AWS counted.
 pub struct ModelResponse<T> {
@@ -17,12 +18,6 @@ pub struct ModelResponse<T> {
     pub tokens: Option<u64>,
 }
 
-/// The header in which AWS reports the tokens of the input.
-const INPUT_TOKENS_HEADER: &str = "x-amzn-bedrock-input-token-count";
-
-/// Large enough for five images of the largest size that compress badly.
-const MAX_RESPONSE_BYTES: usize = 96 << 20;
-
 /// Asks this model.
 pub async fn invoke<T: DeserializeOwned>(
     body: Bytes,
@@ -30,22 +25,24 @@ pub async fn invoke<T: DeserializeOwned>(
     deps: CallDeps<'_>,
 ) -> Result<ModelResponse<T>, CandidateError> {
     let location = &entry.location();
-    let request = InvokeRequest { location, operation: Operation::Invoke(&entry.model_id), body };
-    let answer = sending::send(request, deps, read).await;
+    let answer = sending::send_operation(
+        location,
+        deps,
+        |runtime| runtime.invoke_model(&location.region, &entry.model_id, body.clone()),
+        |response| ready(read(&response)),
+    )
+    .await;
     let (response, in_flight) =
         answer.map_err(|error| CandidateError::from_call(error, location))?;
     in_flight.complete(None);
     Ok(response)
 }
 
-/// Reads the JSON of a response, and the number of input tokens from its header.
-async fn read<T: DeserializeOwned>(response: Response) -> Result<ModelResponse<T>, BedrockError> {
-    let tokens = response.header(INPUT_TOKENS_HEADER).and_then(|count| count.parse().ok());
-    let json = response
-        .into_body()
-        .read_up_to(MAX_RESPONSE_BYTES)
-        .await
-        .map_err(|_| BedrockError::ConnectionClosed)?;
-    let unreadable = |_| BedrockError::Protocol("its JSON is not what this model answers".into());
-    Ok(ModelResponse { answer: serde_json::from_slice(&json).map_err(unreadable)?, tokens })
+/// Reads the JSON of a response.
+fn read<T: DeserializeOwned>(
+    response: &InvokeModelResponse,
+) -> Result<ModelResponse<T>, BedrockError> {
+    let answer = serde_json::from_slice(&response.body)
+        .map_err(|_| BedrockError::Protocol("its JSON is not what this model answers".into()))?;
+    Ok(ModelResponse { answer, tokens: response.input_tokens })
 }

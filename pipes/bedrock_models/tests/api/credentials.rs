@@ -4,7 +4,14 @@ use crate::support::*;
 use bedrock_emulator::{ANY, AuthKind, BedrockException, DEMO_BEARER_TOKEN, Operation, Script};
 use bedrock_models::BedrockValves;
 use pipe_sdk::{Pipe, Secret};
-use std::{env, fs, net::TcpListener, process::Command, time::Duration};
+use std::{
+    env, fs,
+    io::{BufRead as _, BufReader},
+    net::TcpListener,
+    process::Command,
+    thread,
+    time::Duration,
+};
 
 #[tokio::test]
 async fn requests_are_signed_with_the_keys_of_the_valves() {
@@ -158,6 +165,35 @@ async fn keys_and_endpoints_come_from_the_environment() {
     });
     run.await.unwrap();
     assert_eq!(bedrock.requests().last().unwrap().region, "us-east-1");
+}
+
+#[test]
+fn lists_are_asked_for_through_the_proxy() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", proxy.local_addr().unwrap());
+    let asked = thread::spawn(move || {
+        let (stream, _) = proxy.accept().unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        line
+    });
+    elsewhere(
+        "credentials::listing",
+        &[
+            ("AWS_ACCESS_KEY_ID", "id"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("AWS_ENDPOINT_URL", "http://bedrock.invalid"),
+            ("HTTP_PROXY", &url),
+        ],
+    );
+    let asked = asked.join().unwrap();
+    assert!(asked.starts_with("GET http://bedrock.invalid/"), "{asked}");
+}
+
+#[tokio::test]
+#[ignore = "needs an environment of its own"]
+async fn listing() {
+    started(BedrockValves::default()).await.wait_until_ready().await;
 }
 
 #[tokio::test]
