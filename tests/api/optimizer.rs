@@ -3,6 +3,7 @@
 
 mod caching;
 mod choices;
+mod matrix;
 mod mcp;
 mod mcp_server;
 mod search_server;
