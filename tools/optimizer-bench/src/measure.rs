@@ -115,7 +115,8 @@ async fn ask(client: &Client, wish: &Measure, task: &Task, body: Value) -> anyho
     let answered = answered.context("the host does not answer")?;
     let status = answered.status();
     let answer: Value = answered.json().await.context("the answer is no JSON")?;
-    if !status.is_success() {
+    // A model that answers nothing of use is wrong; a request that cannot be so is a mistake.
+    if status.is_client_error() {
         bail!("{}: {status}: {}", body["optillm_approach"], answer["error"]["message"]);
     }
     let text = answer["choices"][0]["message"]["content"].as_str().unwrap_or_default();
