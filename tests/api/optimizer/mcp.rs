@@ -95,21 +95,27 @@ async fn tools_of_the_client_stay_the_clients() {
 #[actix_web::test]
 async fn rounds_of_calls_have_an_end() {
     let server = McpServer::start("t0ken");
-    let rig = rig(valves_of(&server), |_, _| calls("tools_fail", json!({}))).await;
+    let script = |_: &str, number: usize| match number {
+        10 | 12 => says("Enough."),
+        _ => calls("tools_fail", json!({})),
+    };
+    let rig = rig(valves_of(&server), script).await;
     let (answered, made) = rig.count_calls("mcp-m", json!({})).await;
-    assert_eq!((answered.status, made), (200, 11), "{}", answered.text);
-    assert_eq!(rig.upstream.chat_bodies()[10]["tool_choice"], "none");
-    assert!(rig.upstream.chat_bodies()[1]["messages"].to_string().contains("Error: no luck"));
+    assert_eq!((content(&answered), made), ("Enough.", 11));
+    let sent = rig.upstream.chat_bodies();
+    assert_eq!((&sent[9]["tool_choice"], &sent[10]["tool_choice"]), (&Value::Null, &json!("none")));
+    assert!(sent[1]["messages"].to_string().contains("Error: no luck"));
     let few = json!({"max_calls": 2, "mcp_tools": "tools.add"});
     assert_eq!(rig.host.update_valves("optimizer", &few).await.status, 200);
     let (answered, made) = rig.count_calls("mcp-m", json!({})).await;
-    assert_eq!((answered.status, made), (200, 2), "{}", answered.text);
+    assert_eq!((content(&answered), made), ("Enough.", 2));
     let sent = rig.upstream.chat_bodies().pop().unwrap();
-    assert_eq!(
-        (&sent["tool_choice"], sent["tools"].as_array().unwrap().len()),
-        (&json!("none"), 1)
-    );
+    let tools = sent["tools"].as_array().unwrap().len();
+    assert_eq!((&sent["tool_choice"], tools), (&json!("none"), 1));
     assert!(sent["messages"].to_string().contains("There is no tool of this name"), "{sent}");
+    // A model that never answers has not answered.
+    let answered = rig.ask("mcp-m", json!({})).await;
+    assert_eq!(answered.status, 502, "{}", answered.text);
 }
 
 #[actix_web::test]

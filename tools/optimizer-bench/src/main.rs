@@ -89,11 +89,11 @@ async fn main() -> anyhow::Result<()> {
             for approach in simulation::APPROACHES {
                 let model = simulation::Model { accuracy, judge };
                 let seen = simulation::run(approach, model, trials, seed).await?;
-                let expected = simulation::expected(approach, model);
+                let expected = simulation::expected(approach, model)
+                    .map_or_else(|| "-".into(), |share| format!("{:.1}%", share * 100.0));
                 println!(
-                    "{approach:<18} {:>8.1}% {:>8.1}% {:>7.1}",
+                    "{approach:<18} {:>8.1}% {expected:>9} {:>7.1}",
                     seen.right * 100.0,
-                    expected * 100.0,
                     seen.calls
                 );
             }

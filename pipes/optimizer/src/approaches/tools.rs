@@ -45,6 +45,7 @@ pub(super) async fn mcp(branch: &Branch, question: &Question) -> Result<Outcome>
         runs: 0,
         current: Some(current),
         reply: Answer::default(),
+        has_content: false,
         pending: VecDeque::new(),
         calls: Vec::new(),
     };
@@ -67,6 +68,8 @@ struct ToolLoop {
     current: Option<ChunkStream>,
     /// What the model has said in this round.
     reply: Answer,
+    /// `true` once the answer has some text.
+    has_content: bool,
     /// The chunks that go out first.
     pending: VecDeque<Chunk>,
     /// The calls that are to be run.
@@ -91,9 +94,15 @@ impl ToolLoop {
                 Ok(chunk @ (Chunk::ToolCall(_) | Chunk::ReasoningDetail(_))) => {
                     self.reply.add(chunk);
                 }
-                Ok(Chunk::Finish(reason)) => self.end_round(reason).await,
+                Ok(Chunk::Finish(reason)) => {
+                    if let Err(error) = self.end_round(reason).await {
+                        return Some(Err(error));
+                    }
+                }
                 Ok(chunk) => {
                     if matches!(chunk, Chunk::Content(_) | Chunk::Reasoning(_)) {
+                        self.has_content |=
+                            matches!(&chunk, Chunk::Content(text) if !text.is_empty());
                         self.reply.add(chunk.clone());
                     }
                     return Some(Ok(chunk));
@@ -107,7 +116,7 @@ impl ToolLoop {
     }
 
     /// Decides whether the reply is the answer, or calls tools.
-    async fn end_round(&mut self, reason: FinishReason) {
+    async fn end_round(&mut self, reason: FinishReason) -> Result<()> {
         // The usage comes after the end.
         if let Some(mut rest) = self.current.take() {
             while let Some(Ok(_)) = rest.next().await {}
@@ -122,7 +131,11 @@ impl ToolLoop {
             self.branch.engine.log().add_stage(&line);
             self.pending.extend(self.branch.engine.progress_chunks(&line));
             self.calls = own;
-            return;
+            return Ok(());
+        }
+        if client.is_empty() && !own.is_empty() && !self.has_content {
+            let message = "the model went on calling tools, and gave no answer";
+            return Err(PipeError::Upstream(message.into()));
         }
         // The client runs its own tools, and comes back with their results.
         let details = std::mem::take(&mut self.reply.reasoning_details);
@@ -139,6 +152,7 @@ impl ToolLoop {
             reason => reason,
         };
         self.pending.push_back(Chunk::Finish(reason));
+        Ok(())
     }
 
     /// Runs the calls of the round at once, and asks the model again with their results.
