@@ -47,7 +47,7 @@ fn respond(
     seen: &Mutex<Vec<Value>>,
 ) -> HttpResponse {
     let sent = request.headers().get("authorization").and_then(|value| value.to_str().ok());
-    if !token.is_empty() && sent != Some(&format!("Bearer {token}")) {
+    if !token.is_empty() && sent != Some(format!("Bearer {token}").as_str()) {
         return HttpResponse::Unauthorized().finish();
     }
     if request.method() != "POST" {
