@@ -10,7 +10,10 @@ mod config;
 mod config_file;
 mod http;
 mod process;
+mod reason;
 mod session;
+#[cfg(test)]
+mod tests;
 mod tool_result;
 mod toolbox;
 

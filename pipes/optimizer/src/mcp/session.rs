@@ -4,6 +4,7 @@ use super::{
     config::{McpServer, McpTransport},
     http::McpHttpClient,
     process::ServerProcess,
+    reason::{describe_call, describe_start},
     tool_result::result_text,
 };
 use http_client::HttpClient;
@@ -19,7 +20,7 @@ use rmcp::{
         streamable_http_client::StreamableHttpClientTransportConfig,
     },
 };
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::timeout,
@@ -86,7 +87,7 @@ impl Session {
                 (client.serve(transport).await, Some((process, permit)))
             }
         };
-        let service = service.map_err(|error| describe(&error))?;
+        let service = service.map_err(|error| describe_start(&error))?;
         Ok(Self { name: server.name.clone(), service, _process: process })
     }
 
@@ -95,7 +96,7 @@ impl Session {
         for _ in 0..MAX_PAGES {
             let page = PaginatedRequestParams::default().with_cursor(cursor);
             let page = self.service.list_tools(Some(page)).await;
-            let page = page.map_err(|error| describe(&error))?;
+            let page = page.map_err(|error| describe_call(&error))?;
             tools.extend(page.tools);
             cursor = page.next_cursor;
             if cursor.is_none() {
@@ -118,16 +119,7 @@ impl Session {
             Ok(result) => Ok(result_text(&result)),
             // The server's own words: the model can mend its arguments by them.
             Err(ServiceError::McpError(error)) => Err(error.message.into_owned()),
-            Err(error) => Err(format!("The tool could not be called: {}.", describe(&error))),
+            Err(error) => Err(format!("The tool could not be called: {}.", describe_call(&error))),
         }
     }
-}
-
-/// Returns the reason in an error: the innermost one, which names what happened.
-fn describe(error: &(dyn Error + 'static)) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string().trim_end_matches('.').to_owned()
 }
