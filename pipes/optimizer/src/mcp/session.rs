@@ -5,7 +5,7 @@ use super::{
     http::McpHttpClient,
     process::ServerProcess,
     reason::{describe_call, describe_start},
-    tool_result::result_text,
+    tool_result::{limit_text, result_text},
 };
 use http_client::HttpClient;
 use rmcp::{
@@ -118,7 +118,7 @@ impl Session {
             Ok(result) if result.is_error == Some(true) => Err(result_text(&result)),
             Ok(result) => Ok(result_text(&result)),
             // The server's own words: the model can mend its arguments by them.
-            Err(ServiceError::McpError(error)) => Err(error.message.into_owned()),
+            Err(ServiceError::McpError(error)) => Err(limit_text(error.message.into_owned())),
             Err(error) => Err(format!("The tool could not be called: {}.", describe_call(&error))),
         }
     }

@@ -13,6 +13,11 @@ pub(super) fn result_text(result: &CallToolResult) -> String {
         let structured = result.structured_content.as_ref().map(ToString::to_string);
         text = structured.unwrap_or_else(|| "The tool gave no text.".into());
     }
+    limit_text(text)
+}
+
+/// Returns a text that is not larger than a result may be.
+pub(super) fn limit_text(mut text: String) -> String {
     let end = text.floor_char_boundary(MAX_RESULT_BYTES);
     if end < text.len() {
         text.truncate(end);
