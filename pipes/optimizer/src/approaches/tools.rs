@@ -3,7 +3,7 @@
 use super::Outcome;
 use crate::{
     ask::{ModelRequest, ToolUse},
-    engine::Branch,
+    engine::{Branch, Engine},
     mcp::Toolbox,
     question::Question,
 };
@@ -159,15 +159,13 @@ impl ToolLoop {
     async fn run_calls(&mut self) -> Result<()> {
         let calls = std::mem::take(&mut self.calls);
         let deadline = self.branch.engine.deadline();
-        let runs = calls.iter().enumerate().map(|(number, call)| {
-            let this = &*self;
-            async move {
-                if number >= MAX_CALLS {
-                    return format!("Error: at most {MAX_CALLS} tools are called at once.");
-                }
-                let run = timeout_at(deadline, this.run_call(call)).await;
-                run.unwrap_or_else(|_| "Error: there is no time left for tools.".into())
+        let (toolbox, engine) = (&self.toolbox, &self.branch.engine);
+        let runs = calls.iter().enumerate().map(|(number, call)| async move {
+            if number >= MAX_CALLS {
+                return format!("Error: at most {MAX_CALLS} tools are called at once.");
             }
+            let run = timeout_at(deadline, run_call(toolbox, engine, call)).await;
+            run.unwrap_or_else(|_| "Error: there is no time left for tools.".into())
         });
         let results = join_all(runs).await;
         self.runs += results.len().min(MAX_CALLS);
@@ -188,23 +186,23 @@ impl ToolLoop {
         self.current = Some(self.branch.start_answer(&self.request).await?);
         Ok(())
     }
+}
 
-    async fn run_call(&self, call: &ToolCall) -> String {
-        let text = call.function.arguments.trim();
-        let arguments = if text.is_empty() { Ok(json!({})) } else { serde_json::from_str(text) };
-        let Ok(Value::Object(mut arguments)) = arguments else {
-            return "Error: the arguments are no JSON object.".into();
-        };
-        // What `privacy` hides from models goes to no server either.
-        let engine = &self.branch.engine;
-        arguments.values_mut().for_each(|value| redact_value(value, &|text| engine.redact(text)));
-        let run = self.toolbox.call(&call.function.name, arguments).await;
-        if run.is_error {
-            let name = self.toolbox.display_name(&call.function.name);
-            engine.log().add_note(&format!("a call of the tool `{name}` failed"));
-        }
-        run.text
+/// Runs a call of a tool, and returns the text of its result for the model.
+async fn run_call(toolbox: &Toolbox, engine: &Engine, call: &ToolCall) -> String {
+    let text = call.function.arguments.trim();
+    let arguments = if text.is_empty() { Ok(json!({})) } else { serde_json::from_str(text) };
+    let Ok(Value::Object(mut arguments)) = arguments else {
+        return "Error: the arguments are no JSON object.".into();
+    };
+    // What `privacy` hides from models goes to no server either.
+    arguments.values_mut().for_each(|value| redact_value(value, &|text| engine.redact(text)));
+    let run = toolbox.call(&call.function.name, arguments).await;
+    if run.is_error {
+        let name = toolbox.display_name(&call.function.name);
+        engine.log().add_note(&format!("a call of the tool `{name}` failed"));
     }
+    run.text
 }
 
 /// Replaces the texts in a value.
