@@ -82,8 +82,10 @@ pub fn init(level: LogLevel, format: LogFormat) {
     let parsed = directives.map(EnvFilter::try_new);
     let is_invalid = matches!(parsed, Some(Err(_)));
     let filter = parsed.and_then(Result::ok).unwrap_or_else(|| EnvFilter::new(default));
-    // At DEBUG these crates log the headers of requests, and with them the key.
-    let filter = ["lambda_http=info", "lambda_runtime=info", "lambda_web_adapter=info"]
+    // At DEBUG the first three log the headers of requests, and with them the key; the last logs
+    // messages of MCP servers, and with them what people write.
+    let quiet = ["lambda_http=info", "lambda_runtime=info", "lambda_web_adapter=info", "rmcp=off"];
+    let filter = quiet
         .into_iter()
         .filter_map(|directive| directive.parse().ok())
         .fold(filter, EnvFilter::add_directive);

@@ -221,14 +221,17 @@ impl ValveLayers {
     /// Merges all layers, with the saved valves between the file and the pins. Returns the values,
     /// their sources, and the errors.
     ///
-    /// A value that breaks its rule is left out, so that the other values can be shown and
+    /// A saved value of a valve that only the operator can set does not count, however it came to be
+    /// saved. A value that breaks its rule is left out, so that the other values can be shown and
     /// corrected.
     pub fn merge(
         &self,
         spec: &ValvesSpec,
         saved: &Values,
     ) -> (Values, ValveSources, Vec<ValveError>) {
-        let saved = Layer { source: ValveSource::Saved, values: saved.clone() };
+        let mut values = saved.clone();
+        values.retain(|name, _| !spec.property(name).is_some_and(|one| one.is_operators));
+        let saved = Layer { source: ValveSource::Saved, values };
         let (pins, below): (Vec<_>, Vec<_>) =
             self.layers.iter().partition(|layer| matches!(layer.source, ValveSource::Pinned(_)));
         let mut faults = Vec::new();

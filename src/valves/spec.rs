@@ -43,6 +43,9 @@ pub struct ValveProperty {
     pub is_unbound: bool,
     /// `true` if it is the URL of a database with its credentials.
     pub is_database: bool,
+    /// `true` if only the operator can set it, in `valves.toml` or the environment: with it, one
+    /// could do what admins must not, such as run programs.
+    pub is_operators: bool,
     /// The variables of other programs that set its default, the first before the others.
     pub default_variables: Vec<String>,
     /// True if short forms have it, too.
@@ -187,7 +190,7 @@ impl ValveProperty {
         let path_kind = schema.get("x-place").and_then(Value::as_str).and_then(PathKind::parse);
         let is = |keyword: &str| schema.get(keyword).and_then(Value::as_bool).unwrap_or_default();
         let (is_unbound, is_database) = (is("x-unbound"), is("x-database"));
-        let names_models = is("x-models");
+        let (names_models, is_operators) = (is("x-models"), is("x-operator"));
         let default_variables = schema.get("x-default-variables").and_then(Value::as_array);
         let default_variables = default_variables.into_iter().flatten();
         let default_variables =
@@ -202,6 +205,7 @@ impl ValveProperty {
             json_type,
             is_unbound,
             is_database,
+            is_operators,
             default_variables,
             is_everyday: is("x-everyday"),
             names_models,

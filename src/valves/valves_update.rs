@@ -86,6 +86,12 @@ impl ValvesUpdate<'_> {
         if let Some(ValveSource::Pinned(pin)) = self.sources.get(name) {
             return Err(format!("is pinned by {pin}: change it there"));
         }
+        if property.is_operators {
+            return Err(
+                "can be set by the operator only, in valves.toml or by an environment variable"
+                    .into(),
+            );
+        }
         match parsed {
             ParsedValue::Value(value) => _ = saved.insert(name.clone(), value),
             ParsedValue::Reset => _ = saved.remove(name),

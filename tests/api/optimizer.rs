@@ -3,6 +3,9 @@
 
 mod caching;
 mod choices;
+mod matrix;
+mod mcp;
+mod mcp_server;
 mod search_server;
 mod services;
 pub mod upstream;
@@ -20,7 +23,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::timeout;
-use upstream::{ScriptedReply, Upstream, says};
+use upstream::{ScriptedReply, Upstream, calls, says};
 
 const PIPES: &[Registration] = &[
     Registration::for_pipe::<OpenAiProxy>(),
@@ -44,7 +47,11 @@ async fn rig(
 }
 
 async fn host(url: &str, valves: &Value) -> TestHost {
-    let host = Builder::new().pipes(PIPES).start().await;
+    host_of(Builder::new(), url, valves).await
+}
+
+async fn host_of(builder: Builder, url: &str, valves: &Value) -> TestHost {
+    let host = builder.pipes(PIPES).start().await;
     let turned = host
         .update_valves(
             "openai_proxy",

@@ -730,6 +730,37 @@ async def stop_ends_the_answer(owui):
         expect(answers_cut_short() == cut_before + 1, 'the server did not notice: its log has no answer that was cut short')
 
 
+async def an_approach_is_picked_watched_and_stopped(owui):
+    base = await a_model(owui)
+    model = f'optimizer.moa-{base}'
+    undo = await turned(owui, 'optimizer', listed_models=f'moa-{base}')
+    try:
+        listed = (await owui.get('/api/models?refresh=true'))['data']
+        expect(model in [m['id'] for m in listed], f'the picker has no {model}')
+        chat = await owui.finished(model, f'Is it a {MARKER}?')
+        message = await chat.message()
+        expect(not message.get('error') and text_of(message).strip(), f'{message.get("error")} {short(text_of(message))}')
+        shown = [status['description'] for status in message.get('statusHistory') or []]
+        expect(any('proposals' in line for line in shown), f'no progress: {shown}')
+        expect(shown[-1:] == ['Answered by moa with 5 calls'], f'the last status: {shown}')
+        cut_before = answers_cut_short()
+        chat = await owui.send(model, LONG_PROMPT)
+        await chat.until(lambda: chat.events('status') or chat.is_over(), 'the first progress')
+        expect(not chat.is_over(), 'the answer was over before it could be stopped')
+        started = time.monotonic()
+        status, answer = await chat.stop()
+        expect(status == 200, f'{status} {short(answer)}')
+        await chat.until_it_ends()
+        expect(time.monotonic() - started < 5, f'it took {time.monotonic() - started:.1f} s to stop')
+        await asyncio.sleep(0.5)
+        shown = [status['description'] for status in (await chat.message()).get('statusHistory') or []]
+        expect(not any(line.startswith('Answered') for line in shown), f'it went on: {shown}')
+        if LOG:
+            expect(answers_cut_short() == cut_before + 1, 'the server did not notice: its log has no answer that was cut short')
+    finally:
+        await turned(owui, 'optimizer', **undo)
+
+
 async def the_log_of_the_server_holds_neither_questions_nor_secrets(_owui):
     if not LOG:
         raise Skipped('PIPEWRIGHT_LOG names no file')
@@ -776,6 +807,7 @@ CHECKS = [
     edits_regenerated_answers_and_branches_replace_what_is_remembered,
     after_a_refusal_the_chat_goes_on,
     stop_ends_the_answer,
+    an_approach_is_picked_watched_and_stopped,
     the_log_of_the_server_holds_neither_questions_nor_secrets,
 ]
 

@@ -15,6 +15,10 @@ use serde::{Serialize, de::DeserializeOwned};
 /// `"index"`, or `"models"`: the pipe then gets a whole path without links, which lies in a folder
 /// that the operator allows for that, and what an admin enters counts from the data folder.
 ///
+/// A valve that could do what admins must not, such as run programs, says
+/// `#[schemars(extend("x-operator" = true))]`: only the operator sets it, in `valves.toml` or the
+/// environment.
+///
 /// Titles begin with a group, as in `AWS · Regions`. A form with valves marked
 /// `#[schemars(extend("x-everyday" = true))]` is a long one: the host adds a switch *Show advanced
 /// settings* to it, and shows no others until it is on, except those that were changed.

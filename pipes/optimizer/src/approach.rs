@@ -65,11 +65,13 @@ pub enum Approach {
     ExecuteCode,
     /// Strategies that were learnt from the user's own requests.
     Spl,
+    /// The model calls tools of MCP servers until it can answer.
+    Mcp,
 }
 
 impl Approach {
     /// All approaches.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::None,
         Self::Re2,
         Self::CotReflection,
@@ -101,6 +103,7 @@ impl Approach {
         Self::Coc,
         Self::ExecuteCode,
         Self::Spl,
+        Self::Mcp,
     ];
 
     /// Returns the name in models and bodies.
@@ -137,6 +140,7 @@ impl Approach {
             Self::Coc => "coc",
             Self::ExecuteCode => "executecode",
             Self::Spl => "spl",
+            Self::Mcp => "mcp",
         }
     }
 
@@ -174,6 +178,7 @@ impl Approach {
             Self::Coc => "Chain of code",
             Self::ExecuteCode => "Run code",
             Self::Spl => "Learnt strategies",
+            Self::Mcp => "Tools of MCP servers",
         }
     }
 
@@ -199,8 +204,7 @@ pub enum ApproachWord {
 
 /// Names that are never taken for the beginning of a model's name, although nothing here goes by
 /// them.
-const UNAVAILABLE: [(&str, &str); 7] = [
-    ("mcp", "it is not built: connect MCP servers to your client, whose tools are kept"),
+const UNAVAILABLE: [(&str, &str); 6] = [
     ("cot_decoding", LOGITS),
     ("entropy_decoding", LOGITS),
     (

@@ -13,6 +13,7 @@ mod sampling;
 mod search;
 mod single;
 mod solver;
+mod tools;
 mod verification;
 mod web;
 
@@ -23,7 +24,7 @@ use crate::{
     question::Question,
 };
 use futures_util::future::BoxFuture;
-use pipe_sdk::Result;
+use pipe_sdk::{ChunkStream, Result};
 
 /// The result of a stage, for the next one.
 #[expect(clippy::large_enum_variant, reason = "a stage makes one, and it is taken apart at once")]
@@ -32,6 +33,8 @@ pub(crate) enum Outcome {
     Reply(Reply),
     /// The call whose reply is the answer.
     Request(ModelRequest),
+    /// The answer, which is being written by several calls.
+    Stream(ChunkStream),
     /// The question as it is to be asked now.
     Question(Question),
 }
@@ -75,6 +78,7 @@ pub(crate) fn run<'a>(
         Approach::ExecuteCode => Box::pin(program::executecode(branch, question)),
         Approach::Spl => Box::pin(learning::spl(branch, question)),
         Approach::LongCepo => Box::pin(long_text::longcepo(branch, question)),
+        Approach::Mcp => Box::pin(tools::mcp(branch, question)),
         Approach::Compact => Box::pin(context::compact(branch, question)),
     }
 }

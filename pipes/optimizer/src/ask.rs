@@ -1,6 +1,6 @@
 //! A request to a model, and its reply.
 
-use pipe_sdk::{Answer, Chunk, FinishReason, Message, ToolCallDelta};
+use pipe_sdk::{Answer, Chunk, FinishReason, Message, Tool, ToolCallDelta};
 use std::sync::Arc;
 
 /// The role of a call; it decides which model is asked.
@@ -41,6 +41,48 @@ pub(crate) enum ReplyShape {
     Sections,
     /// The sources that the text cites are listed below it.
     Report,
+    /// The text is passed on unchanged, and the status lines in it.
+    WithStatus,
+}
+
+/// The tools of a call for an answer.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum ToolUse {
+    /// Those of the client, as it wants them used.
+    #[default]
+    Client,
+    /// These beside those of the client, as it wants them used.
+    Added(Arc<[Tool]>),
+    /// These beside those of the client, as the model likes.
+    Free(Arc<[Tool]>),
+    /// The same, which the model sees and may not call.
+    Forbidden(Arc<[Tool]>),
+}
+
+impl ToolUse {
+    /// Returns the tools beside those of the client.
+    pub fn added(&self) -> &[Tool] {
+        match self {
+            Self::Client => &[],
+            Self::Added(tools) | Self::Free(tools) | Self::Forbidden(tools) => tools,
+        }
+    }
+
+    /// Returns whether the model may call the added tools.
+    pub fn may_call(&self) -> bool {
+        matches!(self, Self::Added(_) | Self::Free(_))
+    }
+
+    /// Returns the tools of the next round: a client that demands a call has got one.
+    pub fn next_round(self, is_last: bool) -> Self {
+        match self {
+            Self::Client => Self::Client,
+            Self::Added(tools) | Self::Free(tools) if !is_last => Self::Free(tools),
+            Self::Added(tools) | Self::Free(tools) | Self::Forbidden(tools) => {
+                Self::Forbidden(tools)
+            }
+        }
+    }
 }
 
 /// A request to a model.
@@ -57,6 +99,7 @@ pub(crate) struct ModelRequest {
     pub is_answer: bool,
     /// The reasoning effort.
     pub effort: Option<&'static str>,
+    pub tools: ToolUse,
     pub shape: ReplyShape,
 }
 
@@ -73,6 +116,7 @@ impl ModelRequest {
             max_tokens: None,
             is_answer: true,
             effort: None,
+            tools: ToolUse::Client,
             shape: ReplyShape::Plain,
         }
     }

@@ -7,7 +7,7 @@ mod calls;
 pub(crate) use branch::Branch;
 
 use crate::{
-    ask::{ModelRequest, Role},
+    ask::{ModelRequest, Role, ToolUse},
     parameters::Parameters,
     privacy::Pseudonymizer,
     report::CallLog,
@@ -91,12 +91,35 @@ impl Engine {
 
     /// Shows people a line about the progress.
     pub fn report_progress(&self, line: &str) {
-        if !self.valves.show_progress {
-            return;
-        }
         // A client that reads slowly misses some of it.
-        _ = self.progress.try_send(Chunk::Event(Event::status(line, false)));
-        _ = self.progress.try_send(Chunk::Reasoning(format!("{line}\n")));
+        for chunk in self.progress_chunks(line) {
+            _ = self.progress.try_send(chunk);
+        }
+    }
+
+    /// Returns the chunks that show people a line about the progress.
+    pub fn progress_chunks(&self, line: &str) -> Vec<Chunk> {
+        if !self.valves.show_progress {
+            return Vec::new();
+        }
+        let status = Chunk::Event(Event::status(line, false));
+        vec![status, Chunk::Reasoning(format!("{line}\n"))]
+    }
+
+    /// Returns the chunk that shows people the last line about the progress.
+    pub fn status_chunk(&self, line: &str) -> Option<Chunk> {
+        self.valves.show_progress.then(|| Chunk::Event(Event::status(line, true)))
+    }
+
+    /// Returns whether the client has a tool of this name.
+    pub fn is_client_tool(&self, name: &str) -> bool {
+        let mut functions = self.base.tools.iter().filter_map(|tool| tool.function.as_ref());
+        functions.any(|function| function.name == name)
+    }
+
+    /// Returns the number of calls that the request may still make.
+    pub fn calls_left(&self) -> usize {
+        (self.valves.max_calls as usize).saturating_sub(self.log().calls.len())
     }
 
     /// Returns a text without what `privacy` hides from models.
@@ -172,6 +195,12 @@ impl Engine {
             body.max_completion_tokens = ask.max_tokens;
             body
         };
+        body.tools.extend_from_slice(ask.tools.added());
+        match ask.tools {
+            ToolUse::Client | ToolUse::Added(_) => {}
+            ToolUse::Free(_) => body.tool_choice = None,
+            ToolUse::Forbidden(_) => body.tool_choice = Some("none".into()),
+        }
         body.model = model.to_owned();
         if !ask.is_answer || self.base.temperature.is_none() {
             body.temperature = ask.temperature;

@@ -18,6 +18,7 @@ mod approach;
 mod approaches;
 mod ask;
 mod engine;
+mod mcp;
 mod parameters;
 mod pipe_id;
 mod privacy;
@@ -79,7 +80,7 @@ impl Pipe for Optimizer {
         let access = AccessRules::parse(text).map_err(PipeError::internal)?;
         let names = split_list(&valves.listed_models).filter(|_| valves.enabled);
         let models: Vec<_> = names.map(|name| model(name, valves.auto())).collect();
-        let services = Arc::new(Services::new(&valves)?);
+        let services = Arc::new(Services::new(&valves).await?);
         Ok(Self { valves: Arc::new(valves), access, models: models.into(), services })
     }
 

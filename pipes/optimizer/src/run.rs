@@ -71,6 +71,7 @@ async fn run_plan(engine: Arc<Engine>, question: Question, plan: Plan) -> Result
                 Outcome::Request(ask) => {
                     Ok(FinalStage::Streamed(branch.start_answer(&ask).await?, ask.shape))
                 }
+                Outcome::Stream(chunks) => Ok(FinalStage::Streamed(chunks, ReplyShape::WithStatus)),
                 Outcome::Reply(reply) => Ok(FinalStage::Whole(vec![("", reply)])),
                 Outcome::Question(question) => {
                     let ask = ModelRequest::for_answer(question.conversation());
@@ -109,13 +110,18 @@ async fn run_sequence(
 async fn resolve_reply(branch: &Branch, outcome: Outcome) -> Result<Reply> {
     let ask = match outcome {
         Outcome::Reply(reply) => return Ok(reply),
+        Outcome::Stream(chunks) => {
+            let reply = Reply(chunks.fold().await?);
+            branch.set_best(&reply);
+            return Ok(reply);
+        }
         Outcome::Request(ask) => ask,
         Outcome::Question(question) => ModelRequest::for_answer(question.conversation()),
     };
     let shape = ask.shape;
     let reply = branch.ask(ask).await?;
     let reply = match shape {
-        ReplyShape::Plain => reply,
+        ReplyShape::Plain | ReplyShape::WithStatus => reply,
         ReplyShape::Sections => Reply(split_sections(reply.0)),
         ReplyShape::Report => add_source_list(reply, &branch.engine.log().sources),
     };
@@ -205,7 +211,8 @@ impl OptimizerStream {
         };
         let sources = std::mem::take(&mut self.engine.log().sources);
         head.extend(sources.iter().map(Source::to_event));
-        if self.engine.valves.show_progress {
+        let has_status = matches!(last, FinalStage::Streamed(_, ReplyShape::WithStatus));
+        if self.engine.valves.show_progress && !has_status {
             let calls = self.engine.log().calls.len();
             let name = &self.name;
             let line = match (is_partial, calls) {
@@ -216,7 +223,7 @@ impl OptimizerStream {
             head.push(Chunk::Event(Event::status(&line, true)));
         }
         let chunks = match last {
-            FinalStage::Streamed(chunks, ReplyShape::Plain) => chunks,
+            FinalStage::Streamed(chunks, ReplyShape::Plain | ReplyShape::WithStatus) => chunks,
             FinalStage::Streamed(chunks, ReplyShape::Sections) => split_section_stream(chunks),
             FinalStage::Streamed(chunks, ReplyShape::Report) => {
                 add_source_list_to_stream(chunks, sources)

@@ -1,9 +1,17 @@
-//! The services that approaches use beside models: web pages, a search API, a sandbox, a solver.
+//! The services that approaches use beside models: web pages, a search API, tools of MCP servers, a
+//! sandbox, a solver.
 
-use crate::{approach::Approach, sandbox, search_api::SearchClient, valves::OptimizerValves, z3};
+use crate::{
+    approach::Approach,
+    mcp::{McpServers, ToolFilter, parse_servers, parse_tokens, read_config_file},
+    sandbox,
+    search_api::SearchClient,
+    valves::OptimizerValves,
+    z3,
+};
 use guarded_fetch::{AllowedHosts, FetchPolicy, Fetcher, HostPattern};
 use pipe_sdk::{PipeError, Result, ValveError, split_list};
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 /// The services that approaches use beside models, as an admin has set them up.
 pub(crate) struct Services {
@@ -11,6 +19,8 @@ pub(crate) struct Services {
     pub fetcher: Option<Fetcher>,
     /// The client that searches the web.
     pub search: Option<SearchClient>,
+    /// The MCP servers.
+    pub mcp: McpServers,
     runs_code: bool,
 }
 
@@ -22,12 +32,13 @@ impl Services {
     ///
     /// # Errors
     /// Returns [`PipeError::BadValves`] if one of them cannot be used.
-    pub fn new(valves: &OptimizerValves) -> Result<Self> {
+    pub async fn new(valves: &OptimizerValves) -> Result<Self> {
         let OptimizerValves { search_api, search_url, search_key, .. } = valves;
         let search = SearchClient::new(*search_api, search_url.as_deref(), search_key.expose());
         let search = search
             .map_err(|rule| PipeError::BadValves(vec![ValveError::new("search_url", rule)]))?;
-        Ok(Self { fetcher: fetcher(valves)?, search, runs_code: valves.code_execution })
+        let (fetcher, mcp) = (fetcher(valves)?, mcp_servers(valves).await?);
+        Ok(Self { fetcher, search, mcp, runs_code: valves.code_execution })
     }
 
     /// Refuses an approach that lacks what it needs.
@@ -47,6 +58,10 @@ impl Services {
                 "there is no search engine: an admin can choose one in `search_api` of the optimizer"
                     .into()
             }
+            Approach::Mcp if self.mcp.is_empty() => {
+                "there is no MCP server: an admin can name some in `mcp_servers` of the optimizer, the operator in `mcp_config`"
+                    .into()
+            }
             Approach::Coc | Approach::ExecuteCode if !self.runs_code => {
                 "programs of models are not run: an admin can switch `code_execution` of the optimizer on"
                     .into()
@@ -61,6 +76,25 @@ impl Services {
         let rule = format!("the approach `{name}` is not available: {missing}");
         Err(PipeError::bad_field("model", rule))
     }
+}
+
+/// Returns the MCP servers of the valves, and of the operator's file.
+async fn mcp_servers(valves: &OptimizerValves) -> Result<McpServers> {
+    let fault = |valve, rule: String| PipeError::BadValves(vec![ValveError::new(valve, rule)]);
+    let text = Option::unwrap_or_default;
+    let tokens =
+        parse_tokens(text(valves.mcp_tokens.expose())).map_err(|rule| fault("mcp_tokens", rule))?;
+    let mut servers = parse_servers(text(valves.mcp_servers.as_deref()), &tokens)
+        .map_err(|rule| fault("mcp_servers", rule))?;
+    if let Some(path) = valves.mcp_config.as_deref().filter(|path| !path.trim().is_empty()) {
+        let of_operator = read_config_file(Path::new(path.trim())).await;
+        for server in of_operator.map_err(|rule| fault("mcp_config", rule))? {
+            // Nobody takes the place of a server of the operator's.
+            servers.retain(|one| one.name != server.name);
+            servers.push(server);
+        }
+    }
+    Ok(McpServers::new(servers, ToolFilter::parse(text(valves.mcp_tools.as_deref()))))
 }
 
 /// Creates the client for pages; `None` if no host is allowed.

@@ -3,6 +3,7 @@
 use crate::{
     access::AccessRules,
     approach::Approach,
+    mcp::{parse_servers, parse_tokens},
     pipe_id::PIPE_ID,
     search_api::{SearchApiName, SearchClient},
     selection::{self, Plan},
@@ -150,6 +151,29 @@ pub struct OptimizerValves {
     #[schemars(title = "Search · Key", extend("x-everyday" = true, "x-origin" = ["search_url", "search_api"]))]
     pub search_key: Secret,
 
+    /// MCP servers whose tools models may call under `mcp`, of the form `name=address`,
+    /// comma-separated. They are reached by streamable HTTP. Example:
+    /// `docs=https://tools.example.com/mcp`.
+    #[schemars(title = "Tools · MCP servers", extend("x-everyday" = true))]
+    pub mcp_servers: Option<String>,
+
+    /// The tokens of MCP servers that ask for one, of the form `name=token`, comma-separated. They
+    /// are sent as `Authorization: Bearer`, each to its own server alone.
+    #[schemars(title = "Tools · Tokens of MCP servers", extend("x-everyday" = true, "x-origin" = "mcp_servers"))]
+    pub mcp_tokens: Secret,
+
+    /// The tools that models may call, as `server.tool` or `server.*`, comma-separated. None: all
+    /// tools of all servers. Example: `docs.search, time.*`.
+    #[schemars(title = "Tools · Allowed MCP tools")]
+    pub mcp_tools: Option<String>,
+
+    /// A file of MCP servers with programs to run, as other clients of MCP have it
+    /// (`{"mcpServers": {…}}`). Only the operator can set it, in `valves.toml` or by
+    /// `OPTIMIZER_MCP_CONFIG`, as its programs run on the host. Example:
+    /// `/etc/pipewright/mcp.json`.
+    #[schemars(title = "Tools · File of MCP servers", extend("x-operator" = true))]
+    pub mcp_config: Option<String>,
+
     /// Runs programs that models and people write, for `coc` and `executecode`. They run in a
     /// sandbox without network, files and environment, which needs Linux, `python3` and
     /// bubblewrap (`bwrap`) on the host; where it cannot be had, they are refused.
@@ -192,6 +216,10 @@ impl Default for OptimizerValves {
             search_api: SearchApiName::None,
             search_url: None,
             search_key: Secret::default(),
+            mcp_servers: None,
+            mcp_tokens: Secret::default(),
+            mcp_tools: None,
+            mcp_config: None,
             code_execution: false,
             spl_learning: false,
         }
@@ -257,6 +285,19 @@ impl Valves for OptimizerValves {
             && !self.search_key.is_set()
         {
             fault("search_key", "must be set for this search API".into());
+        }
+        match parse_tokens(self.mcp_tokens.expose().unwrap_or_default()) {
+            Ok(tokens) => {
+                let servers = self.mcp_servers.as_deref().unwrap_or_default();
+                if let Err(rule) = parse_servers(servers, &tokens) {
+                    fault("mcp_servers", rule);
+                }
+            }
+            Err(rule) => fault("mcp_tokens", rule),
+        }
+        let file = self.mcp_config.as_deref().unwrap_or_default().trim();
+        if !file.is_empty() && !std::path::Path::new(file).is_absolute() {
+            fault("mcp_config", "must be the whole path of a file".into());
         }
         for host in split_list(&self.readurls_hosts).filter(|host| *host != "*") {
             if host.parse::<guarded_fetch::HostPattern>().is_err() {

@@ -12,10 +12,17 @@ use tokio::sync::watch;
 #[derive(Clone)]
 pub enum ScriptedReply {
     Says(String),
+    /// Calls these tools with these arguments, after this text.
+    Calls(String, Vec<(String, Value)>),
     /// The same, when so many who are told so have come.
     Together(usize, String),
     /// With this status.
     Fails(u16),
+}
+
+/// Calls one tool.
+pub fn calls(name: &str, arguments: Value) -> ScriptedReply {
+    ScriptedReply::Calls(String::new(), vec![(name.into(), arguments)])
 }
 
 pub fn says(text: &str) -> ScriptedReply {
@@ -87,8 +94,13 @@ impl Shared {
             asked.push(body.clone());
             (self.script)(&body["messages"].to_string(), asked.len() - 1)
         };
+        let mut calls = Vec::new();
         let text = match line {
             ScriptedReply::Says(text) => text,
+            ScriptedReply::Calls(text, named) => {
+                calls = named;
+                text
+            }
             ScriptedReply::Together(count, text) => {
                 self.together.send_modify(|here| *here += 1);
                 self.together.subscribe().wait_for(|here| *here >= count).await.unwrap();
@@ -102,11 +114,15 @@ impl Shared {
         };
         let chunk = |delta: Value, end: Value| json!({"id": "x", "object": "chat.completion.chunk", "model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": end}]});
         let usage = json!({"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13}});
-        let chunks = [
-            chunk(json!({"role": "assistant", "content": text}), Value::Null),
-            chunk(json!({}), "stop".into()),
-            usage,
-        ];
+        let end = if calls.is_empty() { "stop" } else { "tool_calls" };
+        let calls = calls.into_iter().enumerate().map(|(index, (name, arguments))| {
+            let function = json!({"name": name, "arguments": arguments.to_string()});
+            let call = json!({"index": index, "id": format!("call_{index}"), "type": "function", "function": function});
+            chunk(json!({"tool_calls": [call]}), Value::Null)
+        });
+        let mut chunks = vec![chunk(json!({"role": "assistant", "content": text}), Value::Null)];
+        chunks.extend(calls);
+        chunks.extend([chunk(json!({}), end.into()), usage]);
         let frames: String = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
         HttpResponse::Ok().content_type("text/event-stream").body(frames + "data: [DONE]\n\n")
     }

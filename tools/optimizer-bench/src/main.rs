@@ -1,6 +1,7 @@
 //! Measures what approaches of the optimizer gain, and what they cost.
 #![expect(clippy::print_stdout, reason = "a program that prints tables")]
 
+mod baseline;
 mod measure;
 mod simulation;
 mod tasks;
@@ -48,6 +49,13 @@ struct Measure {
     /// The number of made-up tasks.
     #[arg(long, default_value_t = 40)]
     count: usize,
+    /// The most tokens of an answer.
+    #[arg(long)]
+    max_tokens: Option<u64>,
+    /// The number of answers that the model alone gives to each task, for the baseline: a vote among
+    /// as many of them as cost the tokens of the approach. 0: no baseline.
+    #[arg(long, default_value_t = 16)]
+    baseline_samples: usize,
     /// The number of requests that run at once.
     #[arg(long, default_value_t = 1)]
     at_once: usize,
@@ -81,11 +89,11 @@ async fn main() -> anyhow::Result<()> {
             for approach in simulation::APPROACHES {
                 let model = simulation::Model { accuracy, judge };
                 let seen = simulation::run(approach, model, trials, seed).await?;
-                let expected = simulation::expected(approach, model);
+                let expected = simulation::expected(approach, model)
+                    .map_or_else(|| "-".into(), |share| format!("{:.1}%", share * 100.0));
                 println!(
-                    "{approach:<18} {:>8.1}% {:>8.1}% {:>7.1}",
+                    "{approach:<18} {:>8.1}% {expected:>9} {:>7.1}",
                     seen.right * 100.0,
-                    expected * 100.0,
                     seen.calls
                 );
             }

@@ -25,9 +25,28 @@ pub struct SimulationResult {
     pub calls: f64,
 }
 
-/// The approaches whose expected accuracy is known.
-pub const APPROACHES: [&str; 7] =
-    ["none", "re2", "self_consistency", "majority_voting", "bon", "genselect", "moa"];
+/// The approaches that only models take part in.
+pub const APPROACHES: [&str; 19] = [
+    "none",
+    "re2",
+    "cot_reflection",
+    "autothink",
+    "self_consistency",
+    "majority_voting",
+    "router",
+    "bon",
+    "genselect",
+    "moa",
+    "mcts",
+    "rstar",
+    "rto",
+    "plansearch",
+    "leap",
+    "pvg",
+    "cepo",
+    "mars",
+    "deepthink",
+];
 
 const RIGHT: &str = "The answer is 42.";
 
@@ -63,7 +82,7 @@ pub async fn run(
             host: host.host(),
         };
         let answer = Arc::clone(&pipe).pipe(call).await?.fold().await?;
-        right += usize::from(answer.content == RIGHT);
+        right += usize::from(optimizer::is_same_answer(&answer.content, RIGHT));
     }
     let trials = trials.max(1) as f64;
     Ok(SimulationResult { right: right as f64 / trials, calls: host.calls().len() as f64 / trials })
@@ -86,11 +105,21 @@ fn reply(prompt: &str, model: Model, chance: &mut fastrand::Rng) -> String {
         };
         return format!("Best: {}", best + 1);
     }
-    let share = if prompt.contains("Several attempts") {
+    if prompt.contains("Verdict: <CORRECT") {
+        let is_right = prompt.contains(RIGHT) == is_good(chance, model.judge);
+        return format!("Verdict: {}", if is_right { "CORRECT" } else { "INCORRECT" });
+    }
+    if let Some((_, reply)) = STEPS.iter().find(|(part, _)| prompt.contains(part)) {
+        return (*reply).into();
+    }
+    let share = if prompt.contains("looks convincing") {
+        0.0
+    } else if prompt.contains(RIGHT) {
+        // Whoever sees a right answer among others keeps it as often as a judge knows it.
+        model.judge
+    } else if prompt.contains("Several attempts") {
         // Whoever mixes can only use what is there.
-        if prompt.contains(RIGHT) { model.judge } else { 0.0 }
-    } else if prompt.contains("Write no answer of your own") {
-        return "Fine.".into();
+        0.0
     } else {
         model.accuracy
     };
@@ -100,20 +129,33 @@ fn reply(prompt: &str, model: Model, chance: &mut fastrand::Rng) -> String {
     format!("The answer is {}.", chance.u32(1000..))
 }
 
-/// Returns the expected share of right answers.
-pub fn expected(approach: &str, Model { accuracy: p, judge: j }: Model) -> f64 {
+/// Parts of prompts for steps that have no answer, and the replies to them.
+const STEPS: [(&str, &str); 8] = [
+    ("Write no answer of your own", "Fine."),
+    ("give no answer yet", "1. Multiply."),
+    ("Write no code and no solution", "- It is a product."),
+    ("Reply with a JSON", "[]"),
+    ("You choose how a request is worked on", "VOTE"),
+    ("You sort requests by how much", "LOW"),
+    ("Write no code", "Multiply six by seven."),
+    ("reasoning below", "1. Multiply."),
+];
+
+/// Returns the expected share of right answers, for approaches for which it can be said in a line.
+pub fn expected(approach: &str, Model { accuracy: p, judge: j }: Model) -> Option<f64> {
     let of = |n: i32, right: i32| choose(n, right) * p.powi(right) * (1.0 - p).powi(n - right);
-    match approach {
+    Some(match approach {
+        "none" | "re2" | "cot_reflection" | "autothink" => p,
         // Two who agree are right; where all differ, one of them is taken.
-        "self_consistency" | "majority_voting" => {
-            let n = if approach == "self_consistency" { 5 } else { 8 };
+        "self_consistency" | "majority_voting" | "router" => {
+            let n = if approach == "majority_voting" { 8 } else { 5 };
             (2..=n).map(|right| of(n, right)).sum::<f64>() + of(n, 1) / f64::from(n)
         }
         "bon" => (0..=3).map(|right| of(3, right) * best_of_three(right, j)).sum(),
         "genselect" => of(4, 4) + (1..4).map(|right| of(4, right)).sum::<f64>() * j,
         "moa" => (1.0 - of(3, 0)) * j,
-        _ => p,
-    }
+        _ => return None,
+    })
 }
 
 /// Returns the binomial coefficient.
@@ -163,7 +205,7 @@ mod tests {
         for (accuracy, judge) in [(0.4, 0.8), (0.7, 0.6), (0.2, 1.0)] {
             let model = Model { accuracy, judge };
             for approach in APPROACHES {
-                let expected = expected(approach, model);
+                let Some(expected) = expected(approach, model) else { continue };
                 // The same chance each time, so that this is never red by it.
                 let seen = run(approach, model, trials, 7).await.unwrap();
                 let spread = (expected * (1.0 - expected) / trials as f64).sqrt();
@@ -177,14 +219,24 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn no_approach_loses_to_a_single_answer_where_the_judge_is_good() {
+        let model = Model { accuracy: 0.5, judge: 0.9 };
+        for approach in APPROACHES {
+            let seen = run(approach, model, 400, 3).await.unwrap();
+            assert!(seen.right > 0.42, "{approach}: {}", seen.right);
+        }
+    }
+
     #[test]
     fn what_is_expected_lies_between_none_and_all() {
         for approach in APPROACHES {
             for (accuracy, judge) in [(0.0, 0.5), (1.0, 0.5), (0.5, 1.0)] {
-                let expected = expected(approach, Model { accuracy, judge });
+                let expected = expected(approach, Model { accuracy, judge }).unwrap_or_default();
                 assert!((0.0..=1.0 + 1e-9).contains(&expected), "{approach}: {expected}");
             }
         }
-        assert!((expected("bon", Model { accuracy: 0.5, judge: 1.0 }) - 0.875).abs() < 1e-9);
+        let bon = expected("bon", Model { accuracy: 0.5, judge: 1.0 }).unwrap();
+        assert!((bon - 0.875).abs() < 1e-9);
     }
 }
