@@ -5,7 +5,7 @@
 #   TOOLS=optimizer   adds bubblewrap, z3 and Python for approaches of the optimizer (docs/optimizer.md)
 #   COMMIT="ID DATE"  is printed by `pipewright --version`
 # For two architectures and with an SBOM: docker buildx build --platform linux/amd64,linux/arm64 --sbom=true .
-# With podman: podman build --format docker . (HEALTHCHECK is no part of OCI's format).
+# With podman: podman build --format docker . (HEALTHCHECK is no part of OCI's format; an old podman needs --build-arg for MODEL and TOOLS).
 ARG MODEL=multilingual
 ARG TOOLS=none
 
@@ -26,7 +26,9 @@ FROM dependencies AS builder
 COPY . .
 ARG COMMIT=""
 # All dependencies are here by now.
-RUN --network=none PIPEWRIGHT_COMMIT="$COMMIT" cargo build --release --locked --offline --bin pipewright && mkdir /data
+RUN --network=none PIPEWRIGHT_COMMIT="$COMMIT" cargo build --release --locked --offline --bin pipewright
+# Any user of group 0 may write to it, so an arbitrary user id will do.
+RUN mkdir --parents --mode 0775 /app/pipelines
 
 # The embedding model that runs in the process (docs/rag.md), in a stage that changes with nothing but its script.
 FROM docker.io/library/python:3.13-slim-bookworm AS model-multilingual
@@ -62,8 +64,8 @@ LABEL org.opencontainers.image.title="pipewright" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$COMMIT"
 COPY --from=builder /src/target/release/pipewright /usr/local/bin/pipewright
-# Any user of group 0 may write here, so an arbitrary user id will do.
-COPY --from=builder --chown=65532:0 --chmod=0775 /data /app/pipelines
+# The folder itself is copied, with its mode: not all builders give --chmod to a folder that they make.
+COPY --from=builder --chown=65532:0 /app /app
 COPY --from=model /models /app/models
 WORKDIR /app
 # Whoever starts it sets PIPELINES_API_KEY: the default key does not open a host that listens beyond loopback.
