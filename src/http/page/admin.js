@@ -128,7 +128,9 @@ function valveRow(valve, edits) {
   if (valve.source === 'saved' && clears) {
     const label = valve.kind === 'secret' ? 'Remove' : 'Back to the default';
     actions.append(element('button', { type: 'button', class: 'tiny', 'aria-label': `${label}: ${valve.title}`, click: () => {
-      change(valve.kind === 'secret' ? null : valve.default ?? null, true);
+      // `null` takes back what was saved, except where it means that the valve has no value.
+      const isNone = valve.kind !== 'secret' && valve.is_nullable && valve.default !== null;
+      change(isNone ? valve.default : null, true);
       if (valve.kind === 'boolean') field.node.checked = valve.default === true; else field.node.value = valve.kind === 'secret' ? '' : asText(valve.default);
     } }, label));
   }
