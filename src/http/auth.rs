@@ -11,7 +11,7 @@ use super::{
     route::Access,
 };
 use actix_web::{
-    dev::ServiceRequest,
+    HttpRequest,
     http::{
         StatusCode,
         header::{self, HeaderMap},
@@ -91,7 +91,7 @@ impl Callers {
     }
 
     /// Returns the caller of a request: its address and its host.
-    pub fn identify(&self, request: &ServiceRequest) -> Caller {
+    pub fn identify(&self, request: &HttpRequest) -> Caller {
         let headers = request.headers();
         let peer = request.peer_addr().map(|peer| peer.ip());
         Caller {
@@ -169,6 +169,11 @@ impl Keys {
             }
         }
         found
+    }
+
+    /// Returns whether the host's own key is the default one, and opens the host to this caller.
+    pub fn is_default_for(&self, caller: &Caller) -> bool {
+        self.is_default && caller.check_default_key().is_ok()
     }
 
     /// Checks the key of a request, and returns its name.

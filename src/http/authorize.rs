@@ -36,7 +36,7 @@ pub async fn authorize(
     let is_open = access == Access::Open
         || (state.open_metrics && strip_route_prefix(request.path()) == "/metrics");
     if !is_open {
-        let caller = state.callers.identify(&request);
+        let caller = state.callers.identify(request.request());
         let checked = state.keys.check(request.headers(), &caller, access);
         let name = checked.map_err(|error| match error.status_code() {
             StatusCode::UNAUTHORIZED => {

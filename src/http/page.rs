@@ -1,21 +1,24 @@
-//! The host's own pages. They hold no data and no keys: their scripts ask the host for the rest
-//! with the key that is typed in, and keep it in the tab's session storage at most.
+//! The host's own pages. They hold no data, and no key but the default one, which everybody knows:
+//! their scripts ask the host for the rest with the key that is typed in, and keep it in the tab's
+//! session storage at most.
 
+use super::state::HostState;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{self, HeaderMap},
+    web,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
 /// The parts of a page.
-struct Parts {
+struct Parts<'a> {
     title: &'static str,
     /// The path to `/` from where the page is served, so that links work behind a proxy's prefix.
     root: &'static str,
     style: &'static str,
-    body: &'static str,
+    body: &'a str,
     script: &'static str,
 }
 
@@ -43,13 +46,26 @@ macro_rules! page {
 }
 
 static START: LazyLock<Page> = LazyLock::new(|| page!("Start", "", "start"));
+/// The start page of a host whose own key is the default one.
+static START_WITH_DEFAULT_KEY: LazyLock<Page> = LazyLock::new(|| {
+    Page::from_parts(&Parts {
+        title: "Start",
+        root: "",
+        style: include_str!("page/start.css"),
+        body: &include_str!("page/start.html").replace(
+            include_str!("page/start_key.html"),
+            include_str!("page/start_default_key.html"),
+        ),
+        script: include_str!("page/start.js"),
+    })
+});
 static ADMIN: LazyLock<Page> = LazyLock::new(|| page!("Admin", "../", "admin"));
 static DOCUMENTS: LazyLock<Page> = LazyLock::new(|| page!("Documents", "../", "documents"));
 static DOCS: LazyLock<Page> = LazyLock::new(|| page!("API", "", "docs"));
 static USAGE: LazyLock<Page> = LazyLock::new(|| page!("Usage", "../", "usage"));
 
 impl Page {
-    fn from_parts(parts: &Parts) -> Self {
+    fn from_parts(parts: &Parts<'_>) -> Self {
         let style = format!("\n{STYLE}{}", parts.style);
         let script = format!("\n{SCRIPT}{}", parts.script);
         let policy = format!(
@@ -85,8 +101,13 @@ fn hash_source(text: &str) -> String {
 }
 
 /// `GET /` and `/v1`: the start page for browsers, and for clients that a Pipelines server is here.
-pub async fn start(request: HttpRequest) -> HttpResponse {
+///
+/// The page shows the key if it is the default one and opens the host to this caller.
+pub async fn start(state: web::Data<HostState>, request: HttpRequest) -> HttpResponse {
     let mut response = match accepts_html(request.headers()) {
+        true if state.keys.is_default_for(&state.callers.identify(&request)) => {
+            START_WITH_DEFAULT_KEY.to_response()
+        }
         true => START.to_response(),
         false => HttpResponse::Ok().json(serde_json::json!({"status": true})),
     };
@@ -126,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_page_has_no_placeholder_left_and_allows_nothing_but_itself() {
-        for page in [&START, &ADMIN, &DOCUMENTS, &USAGE, &DOCS] {
+        for page in [&START, &START_WITH_DEFAULT_KEY, &ADMIN, &DOCUMENTS, &USAGE, &DOCS] {
             assert!(
                 !page.html.contains("{{") && !page.policy.contains("unsafe"),
                 "{}",

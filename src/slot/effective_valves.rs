@@ -3,8 +3,8 @@
 
 use super::{config_sources::ConfigSources, paths::find_database_url_violation};
 use crate::valves::{
-    FormValues, LoadedValves, PathKind, Values, ValveLayers, ValveSource, ValveSources, ValvesForm,
-    ValvesSpec,
+    FormValues, LoadedValves, PathKind, Values, ValveDescription, ValveLayers, ValveSource,
+    ValveSources, ValvesForm, ValvesSpec,
 };
 use pipe_sdk::{PipeError, Result, ValveError, Valves};
 use serde_json::Value;
@@ -123,6 +123,13 @@ impl EffectiveValves {
             faults: &self.faults,
         };
         ValvesForm::new(spec, &values)
+    }
+
+    /// Returns the description of these valves.
+    pub fn describe(&self, spec: &ValvesSpec) -> Vec<ValveDescription> {
+        let (mut defaults, sources, _) = self.layers.merge(spec, &Values::new());
+        defaults.retain(|name, _| !matches!(sources.get(name), Some(ValveSource::Pinned(_))));
+        spec.describe(&self.values, &self.sources, &defaults)
     }
 
     /// Returns an error if a layer holds a value that breaks its valve's rule.

@@ -166,8 +166,7 @@ impl<P: Pipe> Slot for PipeSlot<P> {
     }
 
     fn describe_valves(&self) -> Vec<ValveDescription> {
-        let state = self.state.load();
-        self.spec.describe(&state.settings.values, &state.settings.sources)
+        self.state.load().settings.describe(&self.spec)
     }
 
     fn update_valves(

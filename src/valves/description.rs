@@ -35,13 +35,20 @@ pub struct ValveDescription {
 }
 
 impl ValvesSpec {
-    /// Returns the description of all valves, in the order of the form.
-    pub fn describe(&self, values: &Values, sources: &ValveSources) -> Vec<ValveDescription> {
+    /// Returns the description of all valves, in the order of the form. `defaults` are the values
+    /// that each has when nothing is saved and nothing pins it.
+    pub fn describe(
+        &self,
+        values: &Values,
+        sources: &ValveSources,
+        defaults: &Values,
+    ) -> Vec<ValveDescription> {
         let masked = self.mask_values(values);
         let describe = |property: &ValveProperty| {
             let source = sources.get(&property.name).unwrap_or(&ValveSource::BuiltIn);
             let value = masked.get(&property.name).cloned().unwrap_or_default();
-            property.describe(value, source)
+            let default = defaults.get(&property.name).unwrap_or(&property.default);
+            property.describe(value, default, source)
         };
         // It shortens Open WebUI's form only.
         let shown = self.properties().filter(|property| property.name != SHOW_ADVANCED);
@@ -51,12 +58,12 @@ impl ValvesSpec {
 
 impl ValveProperty {
     /// Describes the valve with its present value, for forms and lists.
-    fn describe(&self, value: Value, source: &ValveSource) -> ValveDescription {
+    fn describe(&self, value: Value, default: &Value, source: &ValveSource) -> ValveDescription {
         let text = |key: &str| self.form.get(key).and_then(Value::as_str).unwrap_or_default();
         let (section, title) =
             text("title").split_once(SECTION_END).unwrap_or((GENERAL, text("title")));
         let is_secret = self.kind == ValveKind::Secret;
-        let hides_default = is_secret || self.hides(&self.default);
+        let hides_default = is_secret || self.hides(default);
         ValveDescription {
             name: self.name.clone(),
             section: section.to_owned(),
@@ -65,7 +72,7 @@ impl ValveProperty {
             kind: self.kind.name(),
             is_set: !value.is_null(),
             value: if is_secret { Value::Null } else { value },
-            default: if hides_default { Value::Null } else { self.default.clone() },
+            default: if hides_default { Value::Null } else { default.clone() },
             source: source.kind(),
             source_name: source.variable().map(str::to_owned),
             is_nullable: self.nullable,

@@ -84,12 +84,13 @@ fn find_examples(name: &str, text: &str, found: &mut Vec<Example>) {
 }
 
 /// The programs that the documents tell the reader to run.
-const PROGRAMS: [&str; 10] = [
+const PROGRAMS: [&str; 11] = [
     ".ci/test",
     "aws",
     "cargo",
     "claude",
     "curl",
+    "deploy/image/build",
     "docker",
     "pipewright",
     "printf",
@@ -277,6 +278,7 @@ fn commands_in_documents_name_programs_packages_files_and_flags_that_exist() {
                 "pipewright" => check_arguments(place, &words[1..]),
                 "cargo" if package.is_none() => check_arguments(place, after.unwrap_or_default()),
                 "python3" => assert!(root().join(&words[1]).is_file(), "{place}: {}", words[1]),
+                "deploy/image/build" => assert!(root().join(&words[0]).is_file(), "{place}"),
                 ".ci/test" | "docker" | "aws" | "taskset" | "cargo" | "claude" | "curl" => {}
                 program => panic!("{place}: what is `{program}`?"),
             }

@@ -7,6 +7,7 @@ use crate::{
 use pipewright::slot::Registration;
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Returns the schema of this response, as a document of its own.
 fn schema(api: &Value, method: &str, path: &str, status: u16, kind: &str) -> Value {
@@ -105,6 +106,32 @@ async fn what_documents_and_conversations_answer_is_as_it_is_described() {
     let unknown = host.get("/conversations/none").await;
     assert_eq!(unknown.status, 404);
     check(&api, "get", "/conversations/{id}", &unknown);
+}
+
+/// Adds the places where an object has two properties of nearly the same name with schemas of
+/// their own: generators of clients give both types one name.
+fn find_alike(place: &str, schema: &Value, found: &mut Vec<String>) {
+    let mut names = BTreeSet::new();
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let plain = name.replace('_', "").to_lowercase();
+        if property["type"] == "object" && !names.insert(plain) {
+            found.push(format!("{place}.{name}"));
+        }
+    }
+    let parts = schema.as_object().into_iter().flatten();
+    let parts = parts.map(|(key, part)| (key.clone(), part));
+    let items = schema.as_array().into_iter().flatten().enumerate();
+    for (key, part) in parts.chain(items.map(|(index, part)| (index.to_string(), part))) {
+        find_alike(&format!("{place}.{key}"), part, found);
+    }
+}
+
+#[actix_web::test]
+async fn generators_of_clients_find_a_name_for_every_type() {
+    let api = host().await.get("/openapi.json").await.json;
+    let mut found = Vec::new();
+    find_alike("schemas", &api["components"]["schemas"], &mut found);
+    assert_eq!(found, Vec::<String>::new());
 }
 
 #[actix_web::test]

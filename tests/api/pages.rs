@@ -2,10 +2,10 @@
 
 use crate::{
     rig::{LITE, chat_body, rig_without_fallbacks},
-    support::{Builder, TestHost, TestResponse, chat, host},
+    support::{Builder, KEY, TestHost, TestResponse, chat, host},
 };
 use bedrock_emulator::{ANY, BedrockException, Script};
-use pipewright::http::{Access, ROUTES};
+use pipewright::http::{Access, DEFAULT_KEY, ROUTES};
 use reqwest::{Method, header::ACCEPT};
 use serde_json::{Value, json};
 
@@ -31,6 +31,20 @@ async fn a_browser_gets_the_start_page_and_a_client_the_json() {
             assert_eq!(client.json, json!({"status": true}), "{accept}");
         }
     }
+}
+
+#[actix_web::test]
+async fn the_start_page_shows_the_default_key_and_no_other() {
+    let own = host().await;
+    let text = page(&own, "/").await.text;
+    assert!(text.contains("PIPELINES_API_KEY") && !text.contains(KEY), "{text}");
+    assert!(!text.contains(DEFAULT_KEY), "{text}");
+    let default = Builder::new().listen_on("127.0.0.1", DEFAULT_KEY).start().await;
+    assert!(page(&default, "/").await.text.contains(DEFAULT_KEY));
+    // A name that a page elsewhere may have pointed here does not show it.
+    let elsewhere = default.request_without_key(Method::GET, "/").header(ACCEPT, BROWSER);
+    let elsewhere = elsewhere.header("host", "example.org").send().await.unwrap();
+    assert!(!TestResponse::read(elsewhere).await.text.contains(DEFAULT_KEY));
 }
 
 #[actix_web::test]
@@ -91,6 +105,13 @@ async fn the_admin_page_reads_every_valve_with_its_source_and_no_secret() {
     assert_eq!((&level["source"], &level["kind"]), (&json!("file"), &json!("choice")));
     assert_eq!(valve(&host, "typed", "prefix").await["source"], "saved");
     assert_eq!(valve(&host, "typed", "share").await["source"], "default");
+    // What is saved lies above the file, whose value is the default that it goes back to.
+    assert_eq!(host.update_valves("typed", &json!({"level": "low"})).await.status, 200);
+    let level = valve(&host, "typed", "level").await;
+    assert_eq!((&level["source"], &level["default"]), (&json!("saved"), &json!("high")));
+    assert_eq!(host.update_valves("typed", &json!({"level": null})).await.status, 200);
+    assert_eq!(valve(&host, "typed", "level").await["source"], "file");
+    assert_eq!(timeout["default"], 30);
     let key = valve(&host, "typed", "api_key").await;
     assert_eq!(
         (&key["kind"], &key["value"], &key["is_set"]),

@@ -60,13 +60,21 @@ async fn an_answer_that_fails_is_booked_as_failed() {
 }
 
 #[actix_web::test]
-async fn vectors_are_booked_too() {
+async fn vectors_are_booked_apart_from_answers() {
     let rig = rig_without_fallbacks(json!({})).await;
+    asked_by(&rig, "ann", LITE).await;
     let body = json!({"model": model_id("amazon.titan-embed-text-v2:0"), "input": "some text"});
     assert_eq!(rig.host.post("/embeddings", &body).await.status, 200);
-    let rows = rows(&rig.host, "by=kind").await;
-    assert_eq!(rows[0]["kind"], "embed");
-    assert!(rows[0]["prompt"].as_i64().unwrap() > 0, "{rows:?}");
+    let by_kind = rows(&rig.host, "by=kind").await;
+    let embedded = by_kind.iter().find(|row| row["kind"] == "embed").unwrap();
+    assert!(embedded["embedded"].as_i64().unwrap() > 0, "{by_kind:?}");
+    assert_eq!((&embedded["requests"], &embedded["prompt"]), (&json!(0), &json!(0)));
+    let all = &rows(&rig.host, "by=day").await[0];
+    assert_eq!((&all["requests"], &all["embeddings"]), (&json!(1), &json!(1)), "{all}");
+    let table = rig.host.get("/usage?by=day&format=csv").await.text;
+    let lines: Vec<_> = table.lines().collect();
+    assert!(lines[0].starts_with("day,requests,embeddings,rerankings,errors,"), "{table}");
+    assert!(lines[1].contains(",1,1,0,0,"), "{table}");
 }
 
 #[actix_web::test]
@@ -93,8 +101,8 @@ async fn a_report_comes_as_a_table_too() {
     assert_eq!(table.header("content-type"), "text/csv; charset=utf-8");
     assert!(table.header("content-disposition").contains("usage-"));
     let lines: Vec<_> = table.text.lines().collect();
-    assert!(lines[0].starts_with("day,user,user_name,requests,errors,"), "{}", table.text);
-    assert!(lines[1].contains(",ann,ANN,1,0,"), "{}", table.text);
+    assert!(lines[0].starts_with("day,user,user_name,requests,embeddings,"), "{}", table.text);
+    assert!(lines[1].contains(",ann,ANN,1,0,0,0,"), "{}", table.text);
     let table = rig.host.get("/usage?by=model&format=csv").await;
     let row = table.text.lines().nth(1).unwrap().to_owned();
     assert!(row.starts_with(&format!("{},", model_id(LITE))) && row.contains("Nova Lite"), "{row}");

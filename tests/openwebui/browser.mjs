@@ -14,6 +14,7 @@ const EMAIL = env('ADMIN_EMAIL', 'admin@example.org');
 const PASSWORD = env('ADMIN_PASSWORD', 'only-for-tests-1');
 const PATIENCE = Number(env('PATIENCE', '60')) * 1000;
 const SCREENSHOTS = env('SCREENSHOTS', 'target/openwebui-screenshots');
+const IMAGES = env('IMAGES', '');
 const LONG_PROMPT = env('LONG_PROMPT', 'a b c d e f g h i j k l m n o p q r s t u v w x y z '.repeat(4));
 const INSTALL_URL = env('INSTALL_URL', '');
 const MARKER = 'pelican';
@@ -112,6 +113,11 @@ let shots = 0;
 async function screenshot(name) {
   await pause(400); // for what slides and fades
   await page.screenshot({ path: join(SCREENSHOTS, `${String(++shots).padStart(2, '0')}-${name}.png`) });
+}
+
+/** Writes the picture of this name for the documents, where IMAGES says so. */
+async function image(name) {
+  if (IMAGES) await page.screenshot({ path: join(IMAGES, `${name}.png`) });
 }
 
 /** Opens the tab, with the form of this pipe: of none, the first of the list. */
@@ -231,6 +237,7 @@ async function the_pipelines_tab_shows_the_pipe_and_its_valves() {
   await page.setViewportSize({ width: 1280, height: 940 });
   await scrollTo(row(form, Object.values(spec)[0].title));
   await screenshot('valves');
+  await image('valves');
   await page.setViewportSize({ width: 1100, height: 1900 });
   await screenshot('pipelines-form');
   await page.setViewportSize(usual);
@@ -356,6 +363,7 @@ async function a_model_is_picked_and_its_answer_streams_into_the_page() {
   const usual = page.viewportSize();
   await page.setViewportSize({ width: 1100, height: 620 });
   await screenshot('chat');
+  await image('chat');
   await page.setViewportSize(usual);
 }
 

@@ -89,6 +89,16 @@ async function open(path) {
   }
 }
 
+/** Fails unless all of these are within the window, and what is there is they. */
+async function expectInSight(...selectors) {
+  for (const selector of selectors) {
+    const box = await page.locator(selector).boundingBox();
+    const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+    const isSeen = await page.evaluate(([selector, x, y]) => document.querySelector(selector).contains(document.elementFromPoint(x, y)), [selector, x, y]);
+    expect(isSeen, `${selector} is out of sight`);
+  }
+}
+
 async function picture(name) {
   if (IMAGES) await page.screenshot({ path: path.join(IMAGES, `${name}.png`) });
 }
@@ -98,6 +108,7 @@ async function picture(name) {
 async function the_start_page_shows_what_to_enter_and_that_the_host_is_ready() {
   await page.goto(SERVER + '/');
   await page.getByText('The host is ready').waitFor();
+  expect(!(await page.content()).includes(KEY), 'the page shows the key');
   expect((await page.locator('#openai').innerText()) === `${SERVER}/v1`, 'the URL is another one');
   await page.keyboard.press('Tab');
   expect((await page.evaluate(() => document.activeElement.textContent)) === 'Skip to the content', 'the keyboard does not begin with the skip link');
@@ -131,12 +142,12 @@ async function a_collection_is_made_by_enter_filled_filtered_and_emptied() {
   await page.keyboard.press('Enter');
   await page.getByText('0 documents in letters').waitFor();
   const file = (name, text) => ({ name, mimeType: 'text/markdown', buffer: Buffer.from(text) });
-  await page.locator('#files').setInputFiles([file('good.md', '# Pelicans\nPelicans dive.'), file('empty.md', ''), file('worse.pdf', '\x01\x02')]);
-  await page.getByText('1 file stored. 2 not:').waitFor();
+  await page.locator('#files').setInputFiles([file('good.md', '# Pelicans\nPelicans dive.'), file('empty.md', ''), file('worse.pdf', '\x01\x02'), file('text.pdf', 'No PDF.')]);
+  await page.getByText('1 file stored. 3 not:').waitFor();
   const failures = await page.locator('#uploaded li').allInnerTexts();
-  expect(failures.length === 2 && failures.every(text => text.includes(': ')), `failed uploads: ${failures}`);
+  expect(failures.length === 3 && failures.every(text => text.includes(': ')), `failed uploads: ${failures}`);
   await page.locator('#state').selectOption('failed');
-  expect((await page.locator('#documents tbody tr').count()) === 2, 'not only the failed ones are listed');
+  expect((await page.locator('#documents tbody tr').count()) === 3, 'not only the failed ones are listed');
   await page.locator('#state').selectOption('');
   await page.locator('#collection').selectOption('birds');
   await page.getByText('120 documents in birds').waitFor();
@@ -169,7 +180,9 @@ async function valves_are_turned_refused_beside_their_field_and_taken_back() {
   const pinned = page.locator('#valve-rate_limit');
   await pinned.waitFor();
   expect(await pinned.isDisabled(), 'a pinned valve can be edited');
-  await page.getByText('Pinned by OPENAI_PROXY_RATE_LIMIT').waitFor();
+  const pin = page.locator('[data-valve=rate_limit]');
+  await pin.getByText('Pinned by OPENAI_PROXY_RATE_LIMIT').waitFor();
+  await pin.getByText('Default: ').waitFor();
   await page.locator('#find').fill('api key');
   const secret = page.locator('#valve-api_key');
   expect((await secret.getAttribute('type')) === 'password', 'the secret is shown');
@@ -179,6 +192,12 @@ async function valves_are_turned_refused_beside_their_field_and_taken_back() {
   await page.getByRole('button', { name: 'Save 2 changes' }).click();
   await page.locator('#wrong-api_base').getByText('Not saved').waitFor();
   expect((await page.evaluate(() => document.activeElement.id)) === 'valve-api_base', 'the refused valve has no focus');
+  await expectInSight('#valve-api_base', '#wrong-api_base', '#saved', '#save');
+  // From elsewhere in the form, the reason is beside the button, and leads to the valve.
+  await page.mouse.wheel(0, 4000);
+  await expectInSight('#saved', '#save');
+  await page.locator('#saved').getByRole('button').click();
+  await expectInSight('#valve-api_base', '#wrong-api_base');
   await page.locator('#valve-api_base').fill('http://127.0.0.1:9/v1');
   await page.getByRole('button', { name: 'Save 2 changes' }).click();
   await page.locator('#saved', { hasText: 'Saved ' }).waitFor();
@@ -189,6 +208,16 @@ async function valves_are_turned_refused_beside_their_field_and_taken_back() {
   await page.locator('[data-valve=api_base]').getByRole('button', { name: 'Back to the default' }).click();
   await page.getByRole('button', { name: 'Save 2 changes' }).click();
   await page.locator('[data-valve=api_key]').getByText('Default').first().waitFor();
+}
+
+async function valves_stand_before_upstreams() {
+  await newPage();
+  await open('/admin/#bedrock_models');
+  await page.locator('#valve-regions').waitFor();
+  await expectInSight('#valve-regions', '#save');
+  await page.getByRole('button', { name: /upstream/ }).click();
+  expect((await page.evaluate(() => document.activeElement.textContent)) === 'Upstreams', 'the button does not lead to the upstreams');
+  await page.getByRole('columnheader', { name: 'Circuit breaker' }).waitFor();
 }
 
 async function the_overview_names_upstreams_and_failed_requests() {
@@ -213,7 +242,7 @@ async function usage_has_names_and_counts_embeddings_apart() {
   const download = page.waitForEvent('download');
   await page.getByRole('button', { name: 'Download CSV' }).click();
   const csv = fs.readFileSync(await (await download).path(), 'utf8');
-  expect(csv.startsWith('day,user,user_name,'), csv.split('\n')[0]);
+  expect(csv.startsWith('day,user,user_name,requests,embeddings,'), csv.split('\n')[0]);
 }
 
 async function the_description_of_the_api_is_found_and_opened() {
@@ -272,6 +301,7 @@ const CHECKS = [
   the_key_comes_first_and_a_wrong_one_is_told_in_a_sentence,
   a_collection_is_made_by_enter_filled_filtered_and_emptied,
   valves_are_turned_refused_beside_their_field_and_taken_back,
+  valves_stand_before_upstreams,
   the_overview_names_upstreams_and_failed_requests,
   usage_has_names_and_counts_embeddings_apart,
   the_description_of_the_api_is_found_and_opened,

@@ -89,10 +89,16 @@ pub(crate) fn detect(bytes: &[u8], name: &str, limits: &Limits) -> Result<FileFo
     if !encoding::is_text(&sample) {
         return Err(ParseError::UnsupportedFormat("neither text nor in a known format".to_owned()));
     }
+    if let Some(format @ (FileFormat::Pdf | FileFormat::Docx)) = format_of_extension(name) {
+        // An error page, or the rest of a broken download.
+        let reason = format!("its name is that of a {format} file, and its content is only text");
+        return Err(ParseError::Damaged(reason));
+    }
     Ok(detect_text_format(&sample, name))
 }
 
-/// Detects the format of a text. It is text even if the name has the extension of a binary format.
+/// Detects the format of a text. Old Office's names are those of texts too: many programs write
+/// HTML or CSV under `.doc` and `.xls`.
 fn detect_text_format(sample: &str, name: &str) -> FileFormat {
     let root = xml_root(sample);
     if is_html(sample) {
@@ -269,8 +275,7 @@ mod tests {
             (b"# A", "A.MD", FileFormat::Markdown),
             (b"# A", "a", FileFormat::Text),
             (b"<p>a", "a.htm", FileFormat::Html),
-            (b"just words", "a.pdf", FileFormat::Text),
-            (b"just words", "a.docx", FileFormat::Text),
+            (b"just words", "a.doc", FileFormat::Text),
             (b"fn main() {}", "main.rs", FileFormat::Text),
             (b"{\\rtf1 x}", "a.doc", FileFormat::Rtf),
             (b"a;b", "a.CSV", FileFormat::Csv),
@@ -297,6 +302,16 @@ mod tests {
             assert_eq!(detect(bytes, name), Ok(format), "{name}: {}", bytes.escape_ascii());
         }
         assert!(matches!(detect(b"PK\x03\x04", "a.pdf"), Err(ParseError::Damaged(_))));
+    }
+
+    #[test]
+    fn a_text_that_is_named_as_a_binary_file_is_damaged() {
+        for name in ["a.pdf", "A.PDF", "a.docx"] {
+            for bytes in [&b"just words"[..], b"<!doctype html><p>Not found"] {
+                let error = detect(bytes, name).unwrap_err().to_string();
+                assert!(error.contains("its content is only text"), "{error}");
+            }
+        }
     }
 
     fn compound_file(stream: &str) -> Vec<u8> {

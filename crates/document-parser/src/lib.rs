@@ -41,8 +41,8 @@
 //! }
 //! ```
 //!
-//! The format is detected by the content first, then by the file name. These parts of a file are
-//! read:
+//! The format is detected by the content first, then by the file name; a text that is named as a
+//! PDF or a DOCX file is refused. These parts of a file are read:
 //!
 //! - **Text**: everything, in the encoding that is detected from its bytes (UTF-8, UTF-16, UTF-32,
 //!   or what [chardetng](https://docs.rs/chardetng) finds); paragraphs end at blank lines.

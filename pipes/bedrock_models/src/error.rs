@@ -102,8 +102,8 @@ pub fn service_error_to_pipe_error(
     match (service_error.code.as_str(), status) {
         ("ValidationException", _) => validation_error(service_error, location),
         ("AccessDeniedException", _) | ("", 401 | 403) => PipeError::Denied(format!(
-            "this AWS account may not use {name} in {region}: allow bedrock:InvokeModel and bedrock:InvokeModelWithResponseStream, and request access to \
-             the model in the Bedrock console ({})",
+            "this AWS account may not use {name} in {region}: allow bedrock:InvokeModel and bedrock:InvokeModelWithResponseStream; the first call of another vendor's model also \
+             needs aws-marketplace:Subscribe and aws-marketplace:ViewSubscriptions, and Anthropic's use case form in the Bedrock console ({})",
             message_for_client(service_error)
         )),
         ("ResourceNotFoundException", _) if !service_error.message.is_empty() => {

@@ -33,6 +33,8 @@ fn write(shape: &'static Shape, above: &mut Vec<*const Shape>) -> Value {
             let all: Vec<_> = all.iter().map(|shape| write(shape, above)).collect();
             json!({"anyOf": all})
         }
+        // It has a name, because generators of clients would else make up the same for several.
+        Shape::Object([], []) => json!({"$ref": "#/components/schemas/JsonObject"}),
         Shape::Object(fields, needs) => {
             let properties: Map<_, _> = fields
                 .iter()

@@ -23,14 +23,14 @@ function upstreamsTable(rows) {
   const failures = all => Object.entries(all).filter(([, number]) => number).map(([kind, number]) => `${number.toLocaleString('en')} ${kind.replaceAll('_', ' ')}`).join(', ') || 'none';
   return table(['Upstream', 'Circuit breaker', { name: 'Under way', class: 'number' }, { name: 'Calls', class: 'number' }, { name: 'Retries', class: 'number' }, { name: 'Failures', class: 'text' }, { name: 'Refused', class: 'number' }],
     rows.map(({ pipe, name, breaker, in_flight, calls, retries, shed, refused, failures: all }) => [
-      [name, element('div', { class: 'small dim' }, pipe)],
+      [element('div', { class: 'parts' }, name.split('/').map((part, place, parts) => element('span', {}, part + (place + 1 < parts.length ? '/' : '')))), pipe && element('div', { class: 'small dim' }, pipe)],
       element('span', { class: 'badge ' + STATES[breaker][0], title: STATES[breaker][1] }, breaker.replace('_', ' ')),
       in_flight.toLocaleString('en'), calls.toLocaleString('en'), retries.toLocaleString('en'), failures(all), (shed + refused).toLocaleString('en')]));
 }
 
 function errorsTable(errors) {
   if (!errors.length) return element('p', { class: 'dim' }, 'No request has failed since the host was started.');
-  return table(['Time', { name: 'Status', class: 'number' }, { name: 'Request', class: 'text' }, { name: 'Why', class: 'text' }],
+  return table([{ name: 'Time', class: 'time' }, { name: 'Status', class: 'number' }, { name: 'Request', class: 'text route' }, { name: 'Why', class: 'text why' }],
     errors.map(({ at: time, status, method, path, model, key, reason, request_id: id }) => [
       when(time / 1000), String(status), [`${method} ${path}`, element('div', { class: 'small dim' }, [model, key && `key ${key}`].filter(Boolean).join(' · '))],
       [reason, element('div', { class: 'small dim mono' }, id)]]));
@@ -71,6 +71,14 @@ const sources = {
 
 const asText = value => value === null || value === undefined ? '' : Array.isArray(value) ? value.join('\n') : String(value);
 
+/** The default of a valve for people, where it may have another value; never that of a secret. */
+function defaultOf({ kind, source, default: value }) {
+  if (kind === 'secret' || !['saved', 'pinned'].includes(source)) return '';
+  if (kind === 'boolean') return `Default: ${value ? 'on' : 'off'}`;
+  const shown = Array.isArray(value) ? value.join(', ') : asText(value);
+  return `Default: ${shown || 'not set'}`;
+}
+
 /** A control with `read()`, which returns the value to post, and `id` for its label. */
 function control(valve) {
   const { name, kind, value, minimum, maximum, choices, is_set: isSet, is_nullable: isNullable } = valve;
@@ -91,7 +99,7 @@ function control(valve) {
     return { node, read: () => node.value === '' ? node.validity.badInput ? 'not a number' : null : Number(node.value) };
   }
   if (kind === 'secret') {
-    const node = element('input', { ...common, type: 'password', autocomplete: 'new-password', placeholder: isSet ? 'set: enter another one to replace it' : 'not set' });
+    const node = element('input', { ...common, type: 'password', autocomplete: 'new-password', placeholder: !isSet ? 'not set' : pinned ? 'set' : 'set: enter another one to replace it' });
     return { node, read: () => node.value || undefined };
   }
   if (kind === 'list') {
@@ -120,13 +128,15 @@ function valveRow(valve, edits) {
   if (valve.source === 'saved' && clears) {
     const label = valve.kind === 'secret' ? 'Remove' : 'Back to the default';
     actions.append(element('button', { type: 'button', class: 'tiny', 'aria-label': `${label}: ${valve.title}`, click: () => {
-      change(valve.kind === 'secret' ? null : valve.default ?? null, true);
+      // `null` takes back what was saved, except where it means that the valve has no value.
+      const isNone = valve.kind !== 'secret' && valve.is_nullable && valve.default !== null;
+      change(isNone ? valve.default : null, true);
       if (valve.kind === 'boolean') field.node.checked = valve.default === true; else field.node.value = valve.kind === 'secret' ? '' : asText(valve.default);
     } }, label));
   }
   row.append(
-    element('div', {}, element('label', { class: 'name', for: field.node.id }, valve.title), element('div', { class: 'from' }, element('code', {}, valve.name)), element('div', { class: 'from' }, sources[valve.source](valve))),
-    element('div', {}, field.node, element('p', { id: 'wrong-' + valve.name, class: 'wrong', role: 'alert' }), element('p', { class: 'help', id: 'help-' + valve.name }, valve.description || ''), actions));
+    element('div', {}, element('label', { class: 'name', for: field.node.id }, valve.title), element('div', { class: 'from' }, element('code', {}, valve.name)), element('div', { class: 'from' }, sources[valve.source](valve)), element('div', { class: 'from' }, defaultOf(valve))),
+    element('div', {}, field.node, element('p', { id: 'wrong-' + valve.name, class: 'wrong' }), element('p', { class: 'help', id: 'help-' + valve.name }, valve.description || ''), actions));
   return row;
 }
 
@@ -136,17 +146,21 @@ function showEdits(edits) {
   at('save').textContent = edits.size ? `Save ${count(edits.size, 'change')}` : 'Save';
 }
 
+/** Says beside the refused valves and at the button why nothing was saved, and goes to the first of them. */
 function showErrors(error) {
   const fields = error.fields.filter(({ field }) => at('wrong-' + field));
+  if (!fields.length) throw error;
+  const goTo = field => { at('valve-' + field).focus({ preventScroll: true }); at('valve-' + field).closest('.valve').scrollIntoView({ block: 'center' }); };
   for (const { field, message } of fields) {
     at('wrong-' + field).textContent = `Not saved: ${message}`;
     at('valve-' + field).setAttribute('aria-invalid', 'true');
     at('valve-' + field).closest('.valve').hidden = false;
     at('valve-' + field).closest('fieldset').hidden = false;
   }
-  if (!fields.length) throw error;
-  say(at('saved'), `Nothing was saved: ${count(fields.length, 'valve')} cannot be so.`, 'bad');
-  at('valve-' + fields[0].field).focus();
+  const entry = ({ field, message }) => element('li', {}, element('button', { type: 'button', class: 'link', click: () => goTo(field) }, shown.valves.find(({ name }) => name === field).title), `: ${message}`);
+  say(at('saved'), 'Nothing was saved.', 'bad');
+  at('saved').append(element('ul', {}, fields.map(entry)));
+  goTo(fields[0].field);
 }
 
 function filterValves(edits) {
@@ -172,10 +186,12 @@ async function showPipe(id, message = '') {
   const form = element('form', { id: 'valves', novalidate: true },
     element('div', { class: 'tools row' },
       element('label', { class: 'grow' }, 'Find a valve', element('input', { id: 'find', type: 'search', input: () => filterValves(edits) })),
-      element('label', { class: 'check' }, element('input', { id: 'only-set', type: 'checkbox', change: () => filterValves(edits) }), 'only those that are set'),
-      element('button', { id: 'save', class: 'primary' }, 'Save'), element('button', { id: 'discard', type: 'button', click: () => showPipe(id) }, 'Discard')),
-    element('div', { id: 'saved', role: 'status' }), element('p', { id: 'no-valve', class: 'dim', hidden: true }, 'No valve fits.'),
-    [...sections].map(([name, valves]) => element('fieldset', {}, element('legend', {}, name), valves.map(valve => valveRow(valve, edits)))));
+      element('label', { class: 'check' }, element('input', { id: 'only-set', type: 'checkbox', change: () => filterValves(edits) }), 'only those that are set')),
+    element('p', { id: 'no-valve', class: 'dim', hidden: true }, 'No valve fits.'),
+    [...sections].map(([name, valves]) => element('fieldset', {}, element('legend', {}, name), valves.map(valve => valveRow(valve, edits)))),
+    // It stays in sight, so that a refusal is read where the button is.
+    element('div', { class: 'save-bar' }, element('div', { id: 'saved', role: 'alert' }),
+      element('div', { class: 'row' }, element('button', { id: 'save', class: 'primary' }, 'Save'), element('button', { id: 'discard', type: 'button', click: () => showPipe(id) }, 'Discard'))));
   form.addEventListener('submit', event => {
     event.preventDefault();
     attempt(at('saved'), async () => {
@@ -185,12 +201,14 @@ async function showPipe(id, message = '') {
       await showPipe(id, `Saved ${names.join(', ')}. The pipe runs with it now.`);
     });
   });
+  const failing = pipe?.upstreams.filter(({ breaker }) => breaker !== 'closed').length;
+  const upstreams = pipe?.upstreams.length ? element('section', {}, element('h2', { tabindex: '-1' }, 'Upstreams'), upstreamsTable(pipe.upstreams.map(one => ({ ...one, pipe: '' })))) : '';
   at('detail').replaceChildren(
-    element('div', { class: 'head' }, element('h2', {}, shown.name), element('code', {}, id), element('span', { class: 'badge' }, shown.type || 'not running'), element('span', { class: 'badge ' + (shown.problem ? 'bad' : 'good') }, shown.problem ? 'needs attention' : 'runs')),
+    element('div', { class: 'head' }, element('h2', {}, shown.name), element('code', {}, id), element('span', { class: 'badge' }, shown.type || 'not running'), element('span', { class: 'badge ' + (shown.problem ? 'bad' : 'good') }, shown.problem ? 'needs attention' : 'runs'),
+      pipe?.upstreams.length ? element('button', { type: 'button', class: 'tiny ' + (failing ? 'danger' : ''), click: () => { upstreams.scrollIntoView(); upstreams.querySelector('h2').focus(); } }, failing ? `${failing} of ${count(pipe.upstreams.length, 'upstream')} failing` : count(pipe.upstreams.length, 'upstream')) : ''),
     shown.problem ? element('div', { class: 'note bad' }, shown.problem) : '',
     shown.missing_models.length ? element('div', { class: 'note warn' }, `Valves name models that the host does not have: ${shown.missing_models.join(', ')}.`) : '',
-    pipe?.upstreams.length ? element('div', {}, element('h3', {}, 'Upstreams'), upstreamsTable(pipe.upstreams.map(one => ({ ...one, pipe: '' })))) : '',
-    form);
+    form, upstreams);
   showEdits(edits);
   if (message) say(at('saved'), message, 'good');
 }

@@ -1,9 +1,13 @@
 const base = ROOT.href.replace(/\/$/, '');
 at('openai').textContent = base + '/v1';
 at('anthropic').textContent = base;
-at('curl').textContent = `curl ${base}/v1/models -H "Authorization: Bearer $PIPELINES_API_KEY"`;
-at('python').textContent = `import os\nfrom openai import OpenAI\n\nclient = OpenAI(base_url="${base}/v1", api_key=os.environ["PIPELINES_API_KEY"])\nmodels = [model.id for model in client.models.list()]\nanswer = client.chat.completions.create(model=models[0], messages=[{"role": "user", "content": "Hello!"}])\nprint(answer.choices[0].message.content)`;
-at('claude').textContent = `ANTHROPIC_BASE_URL=${base} ANTHROPIC_AUTH_TOKEN="$PIPELINES_API_KEY" claude --model MODEL`;
+// Only the default key is in the page.
+const key = at('api-key')?.textContent;
+// In quotes that let a shell neither expand `$` nor `!`, or as the variable.
+const quoted = key ? `'${key}'` : '"$PIPELINES_API_KEY"';
+at('curl').textContent = `curl ${base}/v1/models -H ${key ? `'Authorization: Bearer ${key}'` : '"Authorization: Bearer $PIPELINES_API_KEY"'}`;
+at('python').textContent = `${key ? '' : 'import os\n'}from openai import OpenAI\n\nclient = OpenAI(base_url="${base}/v1", api_key=${key ? `"${key}"` : 'os.environ["PIPELINES_API_KEY"]'})\nmodels = [model.id for model in client.models.list()]\nanswer = client.chat.completions.create(model=models[0], messages=[{"role": "user", "content": "Hello!"}])\nprint(answer.choices[0].message.content)`;
+at('claude').textContent = `ANTHROPIC_BASE_URL=${base} ANTHROPIC_AUTH_TOKEN=${quoted} claude --model MODEL`;
 
 for (const button of document.querySelectorAll('[data-copy]')) button.addEventListener('click', async () => {
   const text = at(button.dataset.copy).textContent;

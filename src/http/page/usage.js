@@ -12,12 +12,6 @@ const ZERO = { requests: 0, errors: 0, cancelled: 0, prompt: 0, cached: 0, compl
 let report = null;
 const day = date => date.toISOString().slice(0, 10);
 
-/** A row with answers, embeddings and rerankings apart. */
-function sorted(row) {
-  if (row.kind === 'embed') return { ...ZERO, errors: row.errors, cancelled: row.cancelled, cost_usd: row.cost_usd, unpriced: row.unpriced, embeddings: row.requests, embedded: row.prompt };
-  if (row.kind === 'rerank') return { ...ZERO, errors: row.errors, cancelled: row.cancelled, cost_usd: row.cost_usd, unpriced: row.unpriced, rerankings: row.requests };
-  return { ...ZERO, ...Object.fromEntries(Object.keys(ZERO).filter(key => key in row).map(key => [key, row[key]])) };
-}
 const amount = (sum, show) => show === 'tokens' ? sum.prompt + sum.completion : sum[show];
 
 /** Sums of rows by what they are told apart by, the largest first. */
@@ -27,9 +21,8 @@ function totals(rows, by, show) {
     const id = row[by] || '';
     const name = (by === 'user' && row.name) || (by === 'model' && row.model_name) || id || WITHOUT[by];
     const sum = sums.get(id) || { ...ZERO, id, name, days: new Map() };
-    const part = sorted(row);
-    for (const key of Object.keys(ZERO)) sum[key] += part[key];
-    sum.days.set(row.day, (sum.days.get(row.day) || 0) + amount(part, show));
+    for (const key of Object.keys(ZERO)) sum[key] += row[key];
+    sum.days.set(row.day, (sum.days.get(row.day) || 0) + amount(row, show));
     sums.set(id, sum);
   }
   return [...sums.values()].sort((a, b) => amount(b, show) - amount(a, show) || b.requests - a.requests);
@@ -96,11 +89,14 @@ const COLUMNS = [
 function drawTable(sums, by) {
   const columns = COLUMNS.filter(([, key, isOptional]) => !isOptional || sums.some(sum => sum[key]));
   const hasUnpriced = sums.some(sum => sum.unpriced);
+  // As many digits in every row, so that they line up.
+  const digits = sums.some(sum => sum.cost_usd && sum.cost_usd < 1) ? 4 : 2;
+  const price = value => '$' + value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
   const asked = sum => sum.requests + sum.embeddings + sum.rerankings;
   const heads = [{ name: BY[by], class: 'text name' }, ...columns.map(([name]) => ({ name, class: 'number' })), { name: 'cost', class: 'number' }, ...hasUnpriced ? [{ name: 'no price', class: 'number' }] : []];
   const rows = sums.map(sum => [
     [sum.name, sum.id && sum.id !== sum.name ? element('div', { class: 'small dim' }, sum.id) : ''],
-    ...columns.map(([, key]) => whole(sum[key])), sum.unpriced < asked(sum) ? FORMS.cost_usd(sum.cost_usd) : '–', ...hasUnpriced ? [whole(sum.unpriced)] : []]);
+    ...columns.map(([, key]) => whole(sum[key])), sum.unpriced < asked(sum) ? price(sum.cost_usd) : '–', ...hasUnpriced ? [whole(sum.unpriced)] : []]);
   at('table').replaceChildren(table(heads, rows));
 }
 
@@ -124,7 +120,7 @@ function draw() {
   drawTable(sums, by);
 }
 
-const query = (by, format) => 'usage?' + new URLSearchParams({ from: at('from').value, to: at('to').value, by: `day,${by}${by === 'kind' ? '' : ',kind'}`, format });
+const query = (by, format) => 'usage?' + new URLSearchParams({ from: at('from').value, to: at('to').value, by: `day,${by}`, format });
 
 async function show() {
   const [by, show] = [at('by').value, at('show').value];

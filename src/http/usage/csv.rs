@@ -6,8 +6,10 @@ use std::collections::HashMap;
 use store::{ReportRow, UsageField};
 
 /// The columns of sums, after those of the grouping.
-const SUM_COLUMNS: [&str; 9] = [
+const SUM_COLUMNS: [&str; 12] = [
     "requests",
+    "embeddings",
+    "rerankings",
     "errors",
     "cancelled",
     "prompt_tokens",
@@ -15,6 +17,7 @@ const SUM_COLUMNS: [&str; 9] = [
     "cache_creation_tokens",
     "completion_tokens",
     "reasoning_tokens",
+    "embedded_tokens",
     "cost_usd",
 ];
 
@@ -42,6 +45,8 @@ pub fn write_csv(
         let tokens = row.tokens;
         let sums = [
             row.requests,
+            row.embeddings,
+            row.rerankings,
             row.errors,
             row.cancelled,
             tokens.prompt,
@@ -49,6 +54,7 @@ pub fn write_csv(
             tokens.cache_creation,
             tokens.completion,
             tokens.reasoning,
+            row.embedded,
         ];
         let sums = sums.into_iter().map(|sum| sum.to_string());
         let cost = format!("{:.6}", row.cost as f64 / 1e6);

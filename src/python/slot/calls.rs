@@ -44,8 +44,7 @@ impl Slot for PythonSlot {
     }
 
     fn describe_valves(&self) -> Vec<ValveDescription> {
-        let settings = self.settings.load();
-        self.spec.describe(&settings.values, &settings.sources)
+        self.settings.load().describe(&self.spec)
     }
 
     fn update_valves(

@@ -25,6 +25,7 @@ async fn files_are_read_apart_and_a_bad_one_fails_alone() {
     let form = Form::new()
         .part("file", file("leave.html", PAGE.into()))
         .part("file", file("broken.pdf", b"%PDF-1.7\nnothing of the kind".to_vec()))
+        .part("file", file("page.pdf", b"<!doctype html><p>Not found".to_vec()))
         .part("file", file("program.bin", vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0]));
     let url = format!("{}/rag/documents/documents?wait=true", host.url);
     let put = host.client.post(url).bearer_auth(KEY).multipart(form).send().await.unwrap();
@@ -38,7 +39,12 @@ async fn files_are_read_apart_and_a_bad_one_fails_alone() {
         .collect();
     assert_eq!(
         states,
-        [("broken.pdf", "failed"), ("leave.html", "ready"), ("program.bin", "failed")]
+        [
+            ("broken.pdf", "failed"),
+            ("leave.html", "ready"),
+            ("page.pdf", "failed"),
+            ("program.bin", "failed")
+        ]
     );
     assert_eq!(listed["documents"][1]["title"], "Handbook");
     let found = host.post("/rag/documents/search", &json!({"query": "weeks for parents"})).await;

@@ -101,15 +101,21 @@ pub struct ReportRow {
     /// `chat`, `embed`, `rerank` or `image`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// The number of answers.
+    /// The number of answers: chats and pictures.
     pub requests: i64,
-    /// The number of failed answers.
+    /// The number of requests for embeddings.
+    pub embeddings: i64,
+    /// The number of rerankings.
+    pub rerankings: i64,
+    /// The number of failed requests of all kinds.
     pub errors: i64,
-    /// The number of answers that the client cancelled.
+    /// The number of requests of all kinds that the client cancelled.
     pub cancelled: i64,
-    /// The tokens.
+    /// The tokens of answers and rerankings.
     #[serde(flatten)]
     pub tokens: Tokens,
+    /// The tokens that were embedded.
+    pub embedded: i64,
     /// The cost in micro-dollars, of answers with a known price.
     pub cost: i64,
     /// The number of answers without a known price.
@@ -144,8 +150,8 @@ impl Sql {
     }
 }
 
-/// The columns that a report sums up.
-const SUMS: [&str; 10] = [
+/// The columns that a report reads.
+const COLUMNS: [&str; 10] = [
     "requests",
     "errors",
     "cancelled",
@@ -154,6 +160,24 @@ const SUMS: [&str; 10] = [
     "cache_creation",
     "completion",
     "reasoning",
+    "cost",
+    "unpriced",
+];
+
+/// The sums of a report, in the order in which [`ReportRow::read`] reads them. Embeddings and
+/// rerankings are apart from answers: a chat with documents has several of them.
+const SUMS: [&str; 13] = [
+    "CASE WHEN kind IN ('embed', 'rerank') THEN 0 ELSE requests END",
+    "CASE WHEN kind = 'embed' THEN requests ELSE 0 END",
+    "CASE WHEN kind = 'rerank' THEN requests ELSE 0 END",
+    "errors",
+    "cancelled",
+    "CASE WHEN kind = 'embed' THEN 0 ELSE prompt END",
+    "cached",
+    "cache_creation",
+    "completion",
+    "reasoning",
+    "CASE WHEN kind = 'embed' THEN prompt ELSE 0 END",
     "cost",
     "unpriced",
 ];
@@ -178,7 +202,7 @@ impl UsageQuery {
         let partial_days = partial_days
             .map(|(from, to)| format!("(at >= {} AND at < {})", sql.number(from), sql.number(to)));
         let fields = UsageField::ALL.map(UsageField::column).join(", ");
-        let all = SUMS.join(", ");
+        let all = COLUMNS.join(", ");
         let (columns, grouped) = self.columns(schema);
         let sums = SUMS.map(|sum| format!("CAST(COALESCE(sum({sum}), 0) AS BIGINT)")).join(", ");
         let group = if grouped.is_empty() {
@@ -268,17 +292,20 @@ impl ReportRow {
             kind: known(7)?,
             name: known(8)?,
             requests: sum(9)?,
-            errors: sum(10)?,
-            cancelled: sum(11)?,
+            embeddings: sum(10)?,
+            rerankings: sum(11)?,
+            errors: sum(12)?,
+            cancelled: sum(13)?,
             tokens: Tokens {
-                prompt: sum(12)?,
-                cached: sum(13)?,
-                cache_creation: sum(14)?,
-                completion: sum(15)?,
-                reasoning: sum(16)?,
+                prompt: sum(14)?,
+                cached: sum(15)?,
+                cache_creation: sum(16)?,
+                completion: sum(17)?,
+                reasoning: sum(18)?,
             },
-            cost: sum(17)?,
-            unpriced: sum(18)?,
+            embedded: sum(19)?,
+            cost: sum(20)?,
+            unpriced: sum(21)?,
         })
     }
 }
