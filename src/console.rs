@@ -52,6 +52,10 @@ fn format_welcome(
     let host =
         if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() };
     let url = format!("http://{}", SocketAddr::new(host, address.port()));
+    // The default key opens nothing there (docs/trust.md).
+    let is_closed = key_source == KeySource::Default
+        && !address.ip().is_loopback()
+        && !settings.allow_default_key;
     let (ask, key, shown) = match key_source {
         KeySource::Default => ("", DEFAULT_KEY, DEFAULT_KEY),
         KeySource::Variable => ("", "$PIPELINES_API_KEY", "the value of PIPELINES_API_KEY"),
@@ -63,6 +67,13 @@ fn format_welcome(
     writeln!(out, "pipewright {} serves at {url}", env!("CARGO_PKG_VERSION"))?;
     writeln!(out, "Add it to Open WebUI: Admin Panel > Settings > Connections > OpenAI API > +")?;
     writeln!(out, "  URL  {url}/v1")?;
+    if is_closed {
+        writeln!(
+            out,
+            "  Key  none: set PIPELINES_API_KEY, the default key opens only a host on loopback"
+        )?;
+        return Ok(out);
+    }
     writeln!(out, "  Key  {shown}")?;
     writeln!(
         out,

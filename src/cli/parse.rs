@@ -59,7 +59,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<ParsedCli,
     let mut command = without_empty_variables(Cli::command());
     let matches = command
         .try_get_matches_from_mut(arguments)
-        .map_err(|error| with_variable(error, &command))?;
+        .map_err(|error| with_variable(error, command.clone()))?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
     check_url(&cli, &matches).map_err(|text| command.error(ErrorKind::ArgumentConflict, text))?;
     let settings = list_settings(&command, &matches);
@@ -91,7 +91,9 @@ fn without_empty_variables(command: Command) -> Command {
 }
 
 /// Adds the name of the variable to an error about a value that comes from one.
-fn with_variable(error: Error, command: &Command) -> Error {
+fn with_variable(error: Error, mut command: Command) -> Error {
+    // The arguments of commands that were not parsed have no names before.
+    command.build();
     let context = (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue));
     let (Some(ContextValue::String(arg)), Some(ContextValue::String(value))) = context else {
         return error;
@@ -146,6 +148,22 @@ pub fn list_settings(command: &Command, matches: &ArgMatches) -> Vec<ShownSettin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wrong_value_of_a_flag_is_an_error_of_one_sentence() {
+        for args in [
+            vec!["--port", "abc"],
+            vec!["--port", "99999"],
+            vec!["--log-level", "chatty"],
+            vec!["--trusted-proxies", "foo"],
+            vec!["completions", "foo"],
+            vec!["models", "fetch", "nosuch"],
+        ] {
+            let arguments = [vec!["pipewright"], args].concat().into_iter().map(OsString::from);
+            let Err(error) = parse(arguments) else { panic!("it was accepted") };
+            assert!(error.to_string().contains("invalid value"), "{error}");
+        }
+    }
 
     #[test]
     fn settings_are_listed_with_their_sources_and_without_secrets() {

@@ -36,7 +36,7 @@ impl EffectiveValves {
     }
 
     /// Describes an error for the operator: valves that they have set are named with their source.
-    pub fn describe(&self, error: &PipeError) -> String {
+    pub fn describe_error(&self, error: &PipeError) -> String {
         let PipeError::BadValves(errors) = error else { return error.to_string() };
         let with_source = |error: &ValveError| match self.sources.get(&error.valve) {
             Some(source) if !matches!(source, ValveSource::BuiltIn | ValveSource::Saved) => {

@@ -82,7 +82,7 @@ impl<P: Pipe> PipeSlot<P> {
             }
             Err(error) => (settings, Err(error)),
         };
-        let pipe = pipe.map_err(|error| settings.describe(&error));
+        let pipe = pipe.map_err(|error| settings.describe_error(&error));
         if let Err(problem) = &pipe {
             tracing::error!(pipe.id = P::ID, "`{}` did not start: {problem}.", P::ID);
         }

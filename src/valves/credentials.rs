@@ -29,7 +29,7 @@ const FIELD_ENDS: [&str; 15] = [
 ];
 
 /// Prefixes of tokens: of OpenAI and Anthropic, GitHub, GitLab, Slack, Hugging Face, Groq, Google,
-/// PyPI and npm, and of every JWT.
+/// `PyPI` and npm, and of every JWT.
 const TOKEN_PREFIXES: [&str; 14] = [
     "sk-",
     "ghp_",

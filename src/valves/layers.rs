@@ -249,7 +249,8 @@ impl ValveLayers {
 /// Reads the pipe's table of `valves.toml`. An error names the line but never its content, which
 /// may be a secret.
 fn read_table(file: &Path, pipe: &str) -> Result<Values, ValveError> {
-    let fault = |rule: String| ValveError::new("valves.toml", rule);
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
+    let fault = |rule: String| ValveError::new(name.clone().unwrap_or_default(), rule);
     let text = match regular_file::read_to_string(file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Values::new()),

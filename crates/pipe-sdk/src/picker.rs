@@ -93,7 +93,9 @@ fn widest(names: &[String], width: usize) -> usize {
 /// `bedrock_models.us.amazon.nova-lite-v1:0`.
 fn last_part(id: &str) -> &str {
     let id = id.rsplit('/').next().unwrap_or(id);
-    let id = id.split_once(':').map_or(id, |(id, _)| id);
+    // The revision of Bedrock's ids tells nothing; the tag of Ollama's does.
+    let is_revision = |tag: &str| tag.chars().all(|char| char.is_ascii_digit());
+    let id = id.rsplit_once(':').filter(|(_, tag)| is_revision(tag)).map_or(id, |(id, _)| id);
     let is_word = |part: &str| part.starts_with(|char: char| char.is_alphabetic());
     let mut start =
         id.match_indices('.').filter(|(dot, _)| is_word(id.get(dot + 1..).unwrap_or("")));
@@ -120,7 +122,7 @@ mod tests {
             fill_name("Documents · {p.us.amazon.nova-lite-v1:0}", |_| None),
             "Documents · nova-lite-v1"
         );
-        assert_eq!(fill_name("{openai_proxy.llama3.2:3b}", |_| None), "llama3.2");
+        assert_eq!(fill_name("{openai_proxy.llama3.2:3b}", |_| None), "llama3.2:3b");
         assert_eq!(fill_name("a { b", |_| None), "a { b");
     }
 

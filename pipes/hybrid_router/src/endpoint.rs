@@ -51,7 +51,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The model name for a server that lists none: mostly it has one, whatever its name.
 const ANY_MODEL: &str = "default";
 
-/// The name of its model in errors.
+/// The name of its model in errors, if the valves give none.
 const SHOWN_NAME: &str = "Local only";
 
 impl Endpoint {
@@ -104,7 +104,12 @@ impl Endpoint {
                 }
             }
         }
-        Err(first_error.unwrap_or_else(|| BackendError::empty_answer(SHOWN_NAME)))
+        Err(first_error.unwrap_or_else(|| BackendError::empty_answer(self.name())))
+    }
+
+    /// Returns the name of its model in errors.
+    fn name(&self) -> &str {
+        self.model.as_deref().unwrap_or(SHOWN_NAME)
     }
 
     /// Sends a chat in this API, and waits for the first token.
@@ -121,13 +126,13 @@ impl Endpoint {
         let answer = async {
             let chunks = self.send(api, host, body).await.map_err(|error| {
                 let is_not_found = self.check_not_found(&error);
-                ApiError { error: BackendError::from_server(error, SHOWN_NAME), is_not_found }
+                ApiError { error: BackendError::from_server(error, self.name()), is_not_found }
             })?;
             let chunks = host.meter(LOCAL_MODEL_ID, body, chunks);
-            let answer = StartedAnswer::wait_for_output(SHOWN_NAME, chunks).await;
+            let answer = StartedAnswer::wait_for_output(self.name(), chunks).await;
             answer.map_err(|error| ApiError { error, is_not_found: false })
         };
-        let error = |_| BackendError::first_token_timeout(SHOWN_NAME, limit);
+        let error = |_| BackendError::first_token_timeout(self.name(), limit);
         let timed_out = |elapsed| ApiError { error: error(elapsed), is_not_found: false };
         timeout(limit, answer).await.map_err(timed_out)?
     }
@@ -139,7 +144,7 @@ impl Endpoint {
             Api::OpenAi(server) => {
                 let name = self.model_name(server).await?;
                 let answer = Box::pin(server.chat(&name, body, context)).await?;
-                Ok(answer.into_chunks(LOCAL_MODEL_ID.into(), SHOWN_NAME.into()))
+                Ok(answer.into_chunks(LOCAL_MODEL_ID.into(), self.name().into()))
             }
             Api::Generate(server) => {
                 let chunks = server.generate(self.model.as_deref(), body, context).await?;
@@ -176,7 +181,7 @@ impl Endpoint {
                 Err(error) => _ = first_error.get_or_insert(error),
             }
         }
-        first_error.map_or(Ok(()), |error| Err(BackendError::from_server(error, SHOWN_NAME)))
+        first_error.map_or(Ok(()), |error| Err(BackendError::from_server(error, self.name())))
     }
 
     /// Returns whether the route or the model does not exist. The name of the model is looked up

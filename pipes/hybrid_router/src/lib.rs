@@ -124,19 +124,26 @@ impl HybridRouter {
     }
 }
 
+/// Returns the names of the smart router, of which the first one that is short enough is shown.
+fn smart_names(local: Option<&str>, cloud: Option<&str>) -> Vec<String> {
+    let Some(cloud) = cloud else { return Vec::new() };
+    let local = local.unwrap_or("local");
+    vec![format!("Smart: {local} → {cloud}"), format!("Smart: {cloud}")]
+}
+
 /// Returns the models to list; none before the router is set up, so that the model picker has no
 /// dead entries.
 fn models(valves: &HybridValves, has_cloud: bool) -> Vec<Model> {
     let HybridValves { local_images, local_tools, .. } = *valves;
     let local = match (&valves.local_model, valves.local_endpoint.parse()) {
-        (_, Ok(LocalEndpoint::Model(id))) => format!("{{{id}}}"),
-        (Some(name), _) => format!("{{{name}}}"),
-        (None, _) => "local".to_owned(),
+        (_, Ok(LocalEndpoint::Model(id))) => Some(format!("{{{id}}}")),
+        (Some(name), _) => Some(format!("{{{name}}}")),
+        (None, _) => None,
     };
     let cloud = format!("{{{}}}", valves.cloud_model.as_deref().unwrap_or_default());
     let models = [
         Model::new(SMART, "Smart router")
-            .with_name_templates(has_cloud.then(|| format!("Smart: {local} → {cloud}")))
+            .with_name_templates(smart_names(local.as_deref(), has_cloud.then_some(&*cloud)))
             .with_description(
                 "Answers locally, and in the cloud what the local model cannot answer.",
             )
@@ -145,7 +152,7 @@ fn models(valves: &HybridValves, has_cloud: bool) -> Vec<Model> {
             .with_capability("vision", local_images || has_cloud)
             .with_capability("builtin_tools", local_tools),
         Model::new(LOCAL, "Local only")
-            .with_name_templates([format!("Local: {local}")])
+            .with_name_templates(local.iter().map(|local| format!("Local: {local}")))
             .with_description("Answers locally; nothing is sent to the cloud.")
             .with_tag("local")
             .with_capability("usage", true)

@@ -67,7 +67,7 @@ function list() {
   ];
   at('title').textContent = `${count(documents.length, 'document')}${isComplete ? '' : ' (the first of more)'} in ${at('collection').value}`;
   at('documents').replaceChildren(page.length
-    ? table([{ hidden: 'Selected' }, { name: 'Document', class: 'text title' }, { name: 'State', class: 'text state' }, { name: 'Chunks', class: 'number' }, { name: 'Seen by', class: 'text' }, 'Stored', { hidden: 'Actions' }], page.map(row))
+    ? table([{ hidden: 'Selected' }, { name: 'Document', class: 'text title' }, { name: 'State', class: 'text state' }, { name: 'Chunks', class: 'number' }, { name: 'Seen by', class: 'seen' }, 'Stored', { hidden: 'Actions' }], page.map(row))
     : element('p', { class: 'dim' }, documents.length ? 'No document fits the filter.' : 'The collection is empty.'));
   at('place').textContent = all.length > SHOWN ? `${first + 1} to ${first + page.length} of ${all.length.toLocaleString('en')}` : '';
   for (const id of ['previous', 'next']) at(id).hidden = all.length <= SHOWN;

@@ -42,7 +42,7 @@ function marks(highest) {
 }
 
 function plot(sums, days, show) {
-  const [width, height, left, bottom] = [at('plot').clientWidth, 260, 72, 22];
+  const [width, height, left, bottom] = [Math.max(at('plot').clientWidth, 240), 260, 72, 22];
   const shown = sums.filter(sum => amount(sum, show) > 0).slice(0, COLOURS.length - 1);
   const rest = sums.filter(sum => amount(sum, show) > 0).slice(COLOURS.length - 1);
   if (rest.length) {

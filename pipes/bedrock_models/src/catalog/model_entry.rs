@@ -133,7 +133,8 @@ impl ModelEntry {
         let name = match foundation {
             _ if !is_system => shorten_name(&name),
             Some(model) => display_name(&model.name, &provider, &id),
-            None => display_name(&name, &provider, &id),
+            // The vendor begins the name of the profile, too.
+            None => display_name(&name, base.split('.').next().unwrap_or_default(), &id),
         };
         let model = Arc::new(Model::new(&*id, &*name));
         let (id, name) = (id.into(), name.into());
