@@ -184,6 +184,7 @@ mod tests {
             ("moa&nonsense-gpt", "no approach `nonsense`"),
             ("moa&none-gpt", "`none` cannot"),
             ("moa|privacy-gpt", "no answer of its own"),
+            ("cot_decoding-gpt", "not available"),
             ("thinkdeeper&moa-gpt", "not available"),
             ("moa|web_search-gpt", "no answer of its own"),
             ("deepconf-gpt", "`majority_voting`"),
