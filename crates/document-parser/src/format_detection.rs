@@ -51,6 +51,14 @@ const UNSUPPORTED_PACKAGES: [(&str, &str); 4] = [
     ("FixedDocumentSequence.fdseq", "an XPS document, which its viewer prints as PDF"),
 ];
 
+/// Extensions of binary formats. A text with such a name is the rest of a damaged file, or no
+/// document at all, as the page of an error that was saved in place of a download is. Programs save
+/// text and HTML as `.doc` and `.xls`.
+const BINARY_EXTENSIONS: [&str; 18] = [
+    "pdf", "docx", "docm", "dotx", "dotm", "xlsx", "xlsm", "xlsb", "pptx", "pptm", "ppsx", "ppt",
+    "odt", "ods", "odp", "epub", "msg", "zip",
+];
+
 /// Detects the format of a file.
 pub(crate) fn detect(bytes: &[u8], name: &str, limits: &Limits) -> Result<FileFormat, ParseError> {
     if bytes.is_empty() {
@@ -89,10 +97,20 @@ pub(crate) fn detect(bytes: &[u8], name: &str, limits: &Limits) -> Result<FileFo
     if !encoding::is_text(&sample) {
         return Err(ParseError::UnsupportedFormat("neither text nor in a known format".to_owned()));
     }
-    Ok(detect_text_format(&sample, name))
+    let format = detect_text_format(&sample, name);
+    match binary_extension(name) {
+        Some(extension) if format == FileFormat::Text => Err(ParseError::Misnamed(extension)),
+        _ => Ok(format),
+    }
 }
 
-/// Detects the format of a text. It is text even if the name has the extension of a binary format.
+/// Returns the extension of a binary format that a name has.
+fn binary_extension(name: &str) -> Option<String> {
+    let extension = Path::new(name).extension()?.to_str()?.to_ascii_lowercase();
+    BINARY_EXTENSIONS.contains(&extension.as_str()).then(|| format!(".{extension}"))
+}
+
+/// Detects the format of a text.
 fn detect_text_format(sample: &str, name: &str) -> FileFormat {
     let root = xml_root(sample);
     if is_html(sample) {
@@ -217,7 +235,8 @@ fn format_of_extension(name: &str) -> Option<FileFormat> {
         "html" | "htm" | "xhtml" => FileFormat::Html,
         "pdf" => FileFormat::Pdf,
         "docx" | "docm" | "dotx" | "dotm" => FileFormat::Docx,
-        "csv" | "tsv" | "tab" => FileFormat::Csv,
+        // A text with the extension of an old Excel file is a table that another program wrote.
+        "csv" | "tsv" | "tab" | "xls" => FileFormat::Csv,
         "eml" | "mbox" | "mht" | "mhtml" => FileFormat::Eml,
         "ipynb" => FileFormat::Notebook,
         "xml" => FileFormat::Xml,
@@ -269,8 +288,9 @@ mod tests {
             (b"# A", "A.MD", FileFormat::Markdown),
             (b"# A", "a", FileFormat::Text),
             (b"<p>a", "a.htm", FileFormat::Html),
-            (b"just words", "a.pdf", FileFormat::Text),
-            (b"just words", "a.docx", FileFormat::Text),
+            (b"just words", "a.doc", FileFormat::Text),
+            (b"a\tb\nc\td", "a.xls", FileFormat::Csv),
+            (b"<html><body>a table", "a.xls", FileFormat::Html),
             (b"fn main() {}", "main.rs", FileFormat::Text),
             (b"{\\rtf1 x}", "a.doc", FileFormat::Rtf),
             (b"a;b", "a.CSV", FileFormat::Csv),
@@ -318,6 +338,7 @@ mod tests {
             (&[1, 2, 3, 200, 14, 15, 16, 90], "neither text"),
             (&[&[b'x'; 257][..], b"ustar\x0000"].concat(), "an archive (tar)"),
             (b"\0\0\0\x18ftypheic", "(HEIC, MP4)"),
+            (b"just words", "its name says .pdf, but it holds plain text"),
         ] {
             assert!(detect(bytes, "a.pdf").unwrap_err().to_string().contains(part), "{part}");
         }
