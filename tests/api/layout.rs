@@ -146,7 +146,7 @@ fn every_document_and_section_that_a_comment_cites_exists() {
 }
 
 #[test]
-fn the_image_fetches_the_model_that_the_program_fetches() {
+fn the_image_fetches_the_models_that_the_program_fetches() {
     let script = fs::read_to_string(root().join("deploy/fetch_model.py")).unwrap();
     let program = fs::read_to_string(root().join("src/commands/model_download.rs")).unwrap();
     let quoted: Vec<_> = program.split('"').skip(1).step_by(2).collect();
@@ -155,7 +155,7 @@ fn the_image_fetches_the_model_that_the_program_fetches() {
             || text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
     };
     let pinned: Vec<_> = quoted.iter().filter(is_pinned).collect();
-    assert_eq!(pinned.len(), 6);
+    assert_eq!(pinned.len(), 10);
     for text in pinned {
         assert!(script.contains(*text), "deploy/fetch_model.py has no {text}");
     }

@@ -11,6 +11,7 @@ mod styles;
 
 use crate::{
     builder::DocumentBuilder,
+    chart,
     document_info::DocumentInfo,
     error::ParseError,
     limits::Limits,
@@ -52,6 +53,9 @@ pub(crate) fn parse(
     push_page_texts(&mut package, &relationships, "header", builder)?;
     let mut body = BodyParser::new(styles, numbering, notes, builder);
     package.read_events(&main, |event| body.handle_event(event))?;
+    for part in relationships.targets("chart") {
+        chart::parse(&mut package, part, builder)?;
+    }
     push_page_texts(&mut package, &relationships, "footer", builder)?;
     Ok(DocumentInfo::with_title(title))
 }

@@ -1,7 +1,7 @@
 //! Detects the encoding of bytes and decodes them.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use std::borrow::Cow;
 
 /// The most bytes that the encoding is guessed from.
@@ -17,6 +17,7 @@ pub(crate) fn decode<'a>(bytes: &'a [u8], declared: Option<&'static Encoding>) -
         return encoding.decode_without_bom_handling(bytes.get(mark..).unwrap_or_default()).0;
     }
     detect_utf_16(bytes)
+        .or_else(|| detect_iso_2022_jp(bytes))
         .or_else(|| detect_utf_8(bytes))
         .or(declared)
         .unwrap_or_else(|| guess_encoding(bytes))
@@ -53,6 +54,17 @@ fn detect_utf_16(bytes: &[u8]) -> Option<&'static Encoding> {
         () if first > many && second <= few => Some(UTF_16BE),
         () => None,
     }
+}
+
+/// Detects ISO-2022-JP, in which Japanese mail is sent: ASCII alone, with escapes that switch to
+/// Japanese characters.
+fn detect_iso_2022_jp(bytes: &[u8]) -> Option<&'static Encoding> {
+    let has_switch = bytes
+        .split(|byte| *byte == 0x1b)
+        .skip(1)
+        .any(|after| after.starts_with(b"$B") || after.starts_with(b"$@"));
+    let is_valid = || !ISO_2022_JP.decode_without_bom_handling(bytes).1;
+    (has_switch && bytes.is_ascii() && is_valid()).then_some(ISO_2022_JP)
 }
 
 /// Detects UTF-8, also with a few invalid bytes. In a truncated file one letter is lost then, where
@@ -167,6 +179,7 @@ mod tests {
                 "Покупатель обязан проверить товар немедленно после получения и сообщить о недостатках.",
             ),
             ("shift_jis", "購入者は、商品を受け取った後、直ちに検査しなければならない。"),
+            ("iso-2022-jp", "購入者は、商品を受け取った後、直ちに検査しなければならない。"),
             ("gb18030", "买方应当在收到货物后立即进行检验，并及时通知卖方。"),
         ] {
             let encoding = Encoding::for_label(name.as_bytes()).unwrap();
@@ -184,6 +197,8 @@ mod tests {
     #[test]
     fn control_characters_go_and_lines_end_alike() {
         assert_eq!(remove_control_chars("a\r\nb\rc\0d\u{7f}\te".into()), "a\nb\ncd\te");
+        let colours = "\u{1b}[31mred\u{1b}[0m costs $B";
+        assert_eq!(decode(colours.as_bytes(), None), colours);
         assert!(is_text("a\0\0\0\0\0b") && !is_text("\u{1}\u{2}a\u{3}"));
     }
 }

@@ -38,6 +38,9 @@ pub enum ParseError {
         "it is {0}; PDF, Word (.docx), Excel, PowerPoint (.pptx), OpenDocument, EPUB, RTF, e-mail (.eml, .msg), HTML, Markdown, CSV, XML, notebooks (.ipynb) and text can be read"
     )]
     UnsupportedFormat(String),
+    /// The file is text, but its name has the extension of a binary format.
+    #[error("its name says {0}, but it holds only text; save it as {0} again, or name it .txt")]
+    Misnamed(String),
     /// The file needs a password.
     #[error("it is protected by a password; save it without one")]
     PasswordProtected,

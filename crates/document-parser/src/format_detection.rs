@@ -51,6 +51,14 @@ const UNSUPPORTED_PACKAGES: [(&str, &str); 4] = [
     ("FixedDocumentSequence.fdseq", "an XPS document, which its viewer prints as PDF"),
 ];
 
+/// Extensions of binary formats. A text with such a name is the rest of a damaged file, or no
+/// document at all, as the page of an error that was saved in place of a download is. Programs save
+/// text and HTML as `.doc` and `.xls`.
+const BINARY_EXTENSIONS: [&str; 18] = [
+    "pdf", "docx", "docm", "dotx", "dotm", "xlsx", "xlsm", "xlsb", "pptx", "pptm", "ppsx", "ppt",
+    "odt", "ods", "odp", "epub", "msg", "zip",
+];
+
 /// Detects the format of a file.
 pub(crate) fn detect(bytes: &[u8], name: &str, limits: &Limits) -> Result<FileFormat, ParseError> {
     if bytes.is_empty() {
@@ -89,16 +97,26 @@ pub(crate) fn detect(bytes: &[u8], name: &str, limits: &Limits) -> Result<FileFo
     if !encoding::is_text(&sample) {
         return Err(ParseError::UnsupportedFormat("neither text nor in a known format".to_owned()));
     }
-    if let Some(format @ (FileFormat::Pdf | FileFormat::Docx)) = format_of_extension(name) {
-        // An error page, or the rest of a broken download.
-        let reason = format!("its name is that of a {format} file, and its content is only text");
-        return Err(ParseError::Damaged(reason));
+    let format = detect_text_format(&sample, name);
+    match binary_extension(name) {
+        // An error page, or the rest of a broken download. Many programs write HTML and CSV under
+        // the names of old Office's formats.
+        Some(extension)
+            if format == FileFormat::Text || [".pdf", ".docx"].contains(&&*extension) =>
+        {
+            Err(ParseError::Misnamed(extension))
+        }
+        _ => Ok(format),
     }
-    Ok(detect_text_format(&sample, name))
 }
 
-/// Detects the format of a text. Old Office's names are those of texts too: many programs write
-/// HTML or CSV under `.doc` and `.xls`.
+/// Returns the extension of a binary format that a name has.
+fn binary_extension(name: &str) -> Option<String> {
+    let extension = Path::new(name).extension()?.to_str()?.to_ascii_lowercase();
+    BINARY_EXTENSIONS.contains(&extension.as_str()).then(|| format!(".{extension}"))
+}
+
+/// Detects the format of a text.
 fn detect_text_format(sample: &str, name: &str) -> FileFormat {
     let root = xml_root(sample);
     if is_html(sample) {
@@ -223,7 +241,8 @@ fn format_of_extension(name: &str) -> Option<FileFormat> {
         "html" | "htm" | "xhtml" => FileFormat::Html,
         "pdf" => FileFormat::Pdf,
         "docx" | "docm" | "dotx" | "dotm" => FileFormat::Docx,
-        "csv" | "tsv" | "tab" => FileFormat::Csv,
+        // A text with the extension of an old Excel file is a table that another program wrote.
+        "csv" | "tsv" | "tab" | "xls" => FileFormat::Csv,
         "eml" | "mbox" | "mht" | "mhtml" => FileFormat::Eml,
         "ipynb" => FileFormat::Notebook,
         "xml" => FileFormat::Xml,
@@ -276,6 +295,8 @@ mod tests {
             (b"# A", "a", FileFormat::Text),
             (b"<p>a", "a.htm", FileFormat::Html),
             (b"just words", "a.doc", FileFormat::Text),
+            (b"a\tb\nc\td", "a.xls", FileFormat::Csv),
+            (b"<html><body>a table", "a.xls", FileFormat::Html),
             (b"fn main() {}", "main.rs", FileFormat::Text),
             (b"{\\rtf1 x}", "a.doc", FileFormat::Rtf),
             (b"a;b", "a.CSV", FileFormat::Csv),
@@ -305,11 +326,11 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_named_as_a_binary_file_is_damaged() {
+    fn a_text_that_is_named_as_a_binary_file_is_refused() {
         for name in ["a.pdf", "A.PDF", "a.docx"] {
             for bytes in [&b"just words"[..], b"<!doctype html><p>Not found"] {
                 let error = detect(bytes, name).unwrap_err().to_string();
-                assert!(error.contains("its content is only text"), "{error}");
+                assert!(error.contains("only text"), "{error}");
             }
         }
     }
@@ -333,6 +354,7 @@ mod tests {
             (&[1, 2, 3, 200, 14, 15, 16, 90], "neither text"),
             (&[&[b'x'; 257][..], b"ustar\x0000"].concat(), "an archive (tar)"),
             (b"\0\0\0\x18ftypheic", "(HEIC, MP4)"),
+            (b"just words", "its name says .pdf, but it holds only text"),
         ] {
             assert!(detect(bytes, "a.pdf").unwrap_err().to_string().contains(part), "{part}");
         }

@@ -55,12 +55,12 @@
 //!   and tags; text from text recognition over scans. Not read: pictures, form fields, comments,
 //!   attached files; repetitions of page headers and footers.
 //! - **DOCX**: headings, lists with their numbers, tables, text boxes, letters of formulas, notes
-//!   after their first reference; page headers before the body and footers after it, each once. Not
-//!   read: comments, deleted and hidden text, embedded files.
+//!   after their first reference; charts as tables, and page footers, after the body, headers
+//!   before it, each once. Not read: comments, deleted and hidden text, embedded files.
 //! - **XLSX, XLSB, XLS, ODS**: the values of all cells, dates as in ISO 8601; every sheet as tables
 //!   under its name. Not read: formulas, charts, comments.
-//! - **PPTX, ODP**: every slide under its number and title: texts, lists, tables, diagrams, notes.
-//!   Not read: charts, comments.
+//! - **PPTX, ODP**: every slide under its number and title: texts, lists, tables, diagrams, charts
+//!   of PPTX as tables, notes. Not read: charts of ODP, comments.
 //! - **ODT**, also in its flat form: as DOCX. Not read: numbers of lists, comments, deleted text.
 //! - **EPUB**: the chapters in reading order, as HTML. Not read: books with copy protection.
 //! - **RTF**: headings by outline level or the name of their style, lists, tables, footnotes; page
@@ -83,6 +83,7 @@
 //! program as worker.
 
 mod builder;
+mod chart;
 mod csv_table;
 mod document;
 mod document_info;

@@ -64,6 +64,11 @@ struct Output {
     /// The value of the last expression, by media type. Pictures are in it too.
     #[serde(default)]
     data: BTreeMap<String, serde_json::Value>,
+    /// The name and the text of the error that ended the code.
+    #[serde(default)]
+    ename: String,
+    #[serde(default)]
+    evalue: String,
 }
 
 /// A text, as one string or as one string a line.
@@ -116,6 +121,9 @@ fn push_output(output: Output, builder: &mut DocumentBuilder) -> Result<(), Pars
         && let Ok(lines) = serde_json::from_value::<Lines>(value)
     {
         text.push_str(&lines.into_text());
+    }
+    if !output.ename.is_empty() {
+        text.extend([output.ename.as_str(), ": ", &output.evalue]);
     }
     let text: String = text.chars().take(MAX_OUTPUT_CHARS).collect();
     builder.push(BlockContent::Code { language: Some("output".to_owned()), text })

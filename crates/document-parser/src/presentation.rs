@@ -3,8 +3,8 @@
 mod slide;
 
 use crate::{
-    builder::DocumentBuilder, document_info::DocumentInfo, error::ParseError, limits::Limits,
-    package::Package, xml::XmlEvent,
+    builder::DocumentBuilder, chart, document_info::DocumentInfo, error::ParseError,
+    limits::Limits, package::Package, xml::XmlEvent,
 };
 use slide::SlideParser;
 
@@ -61,6 +61,9 @@ fn parse_slide(
         let mut diagram = SlideParser::default();
         package.read_events(part, |event| diagram.handle_event(event, builder))?;
         diagram.write(builder)?;
+    }
+    for part in relationships.targets("chart") {
+        chart::parse(package, part, builder)?;
     }
     for part in relationships.targets("notesSlide") {
         let mut notes = SlideParser::default();

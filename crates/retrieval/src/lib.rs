@@ -64,6 +64,7 @@
 
 mod analyzer;
 mod audience;
+mod bert;
 mod chunk;
 mod collection;
 mod document;
@@ -76,7 +77,6 @@ mod index;
 mod integrity;
 mod language;
 mod local_model;
-mod minilm;
 mod passage;
 mod postgres;
 mod posting;
@@ -91,6 +91,7 @@ mod tokens;
 mod vector;
 
 pub use audience::{IndexAudience, Viewer};
+pub use bert::LocalReranker;
 pub use collection::{Collection, CollectionSettings, EmbeddingModel};
 pub use document::{Document, DocumentState, IndexedDocument, PutOutcome};
 pub use embedder::{Embedder, EmbeddingPurpose, InferenceError};

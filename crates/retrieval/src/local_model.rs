@@ -1,8 +1,8 @@
 //! An embedding model in this process, without network.
 
+use crate::bert::MiniLm;
 use crate::e5::{self, MultilingualE5};
 use crate::embedder::{Embedder, EmbeddingPurpose, InferenceError};
-use crate::minilm::MiniLm;
 use crate::text_encoder::TextEncoder;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;

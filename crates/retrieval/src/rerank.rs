@@ -8,6 +8,11 @@ use std::time::Duration;
 
 /// A model that scores how well texts answer a question.
 pub trait Reranker: Send + Sync {
+    /// Returns false for a question in a language that the model does not know.
+    fn accepts(&self, _question: &str) -> bool {
+        true
+    }
+
     /// Scores texts: one score for each, in their order; a greater one is better.
     fn rerank(
         &self,
@@ -17,8 +22,9 @@ pub trait Reranker: Send + Sync {
 }
 
 impl SearchResults {
-    /// Returns the best `limit` hits in the reranker's order. If the reranker fails or takes longer
-    /// than `timeout`, the order stays and `not_reranked` gives the reason.
+    /// Returns the best `limit` hits in the reranker's order. If the reranker does not accept the
+    /// question, the order stays; if it fails or takes longer than `timeout`, the order stays and
+    /// `not_reranked` gives the reason.
     pub async fn rerank(
         mut self,
         question: &str,
@@ -26,6 +32,10 @@ impl SearchResults {
         limit: usize,
         timeout: Duration,
     ) -> Self {
+        if !reranker.accepts(question) {
+            self.hits.truncate(limit);
+            return self;
+        }
         let texts: Vec<String> =
             self.hits.iter().map(|hit| searchable_text(&hit.heading, &hit.text)).collect();
         match tokio::time::timeout(timeout, reranker.rerank(question.to_owned(), texts)).await {

@@ -44,6 +44,7 @@ use pipe_sdk::{
     Serves, ValveError, library::Library, split_list,
 };
 use prompt::PromptTemplate;
+use rerank::LocalRerankerSource;
 use scope::CollectionScope;
 use searcher::Searcher;
 use std::{collections::BTreeSet, sync::Arc};
@@ -73,12 +74,13 @@ impl Pipe for Rag {
         if !self.searcher.index.matches(&valves) {
             return Self::start(valves, false).await;
         }
-        let searcher = if self.searcher.embeddings.matches(&valves) {
-            self.searcher.clone()
-        } else {
-            let embeddings = Arc::new(EmbeddingSource::new(&valves).await);
-            Searcher { embeddings, ..self.searcher.clone() }
-        };
+        let mut searcher = self.searcher.clone();
+        if !searcher.embeddings.matches(&valves) {
+            searcher.embeddings = Arc::new(EmbeddingSource::new(&valves).await);
+        }
+        if !searcher.local_reranker.matches(&valves) {
+            searcher.local_reranker = Arc::new(LocalRerankerSource::new(&valves));
+        }
         let watched = self
             .library
             .watched
@@ -137,7 +139,8 @@ impl Rag {
     async fn start(valves: RagValves, is_first: bool) -> Result<Self> {
         let index = Arc::new(IndexHandle::open(&valves).await?);
         let embeddings = Arc::new(EmbeddingSource::new(&valves).await);
-        let searcher = Searcher { index, embeddings, query_cache: Arc::default() };
+        let local_reranker = Arc::new(LocalRerankerSource::new(&valves));
+        let searcher = Searcher { index, embeddings, local_reranker, query_cache: Arc::default() };
         Self::new(valves, searcher, is_first)
     }
 

@@ -4,8 +4,8 @@
 use crate::{
     embedding_source::{EmbeddingSource, QueryCache, SourceEmbedder},
     index_handle::{IndexHandle, unavailable_error},
-    rerank::HostReranker,
-    valves::RagValves,
+    rerank::{HostReranker, LocalRerankerSource},
+    valves::{LOCAL, RagValves},
 };
 use pipe_sdk::{Host, PipeError, Result, User, library::Reader};
 use retrieval::{
@@ -18,14 +18,22 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 /// (<https://arxiv.org/abs/2411.11767>).
 const MAX_RERANKED: usize = 40;
 
-/// The time limit of a reranker. After it, the order stays as it was.
+/// The maximum number of hits that the local reranker orders, because it takes 25 ms or more for
+/// each.
+const MAX_RERANKED_LOCALLY: usize = 20;
+
+/// The time limit of a reranker of the host. After it, the order stays as it was.
 const RERANK_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// The time limit of the local reranker.
+const LOCAL_RERANK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The index with its embedding model.
 #[derive(Clone)]
 pub(crate) struct Searcher {
     pub index: Arc<IndexHandle>,
     pub embeddings: Arc<EmbeddingSource>,
+    pub local_reranker: Arc<LocalRerankerSource>,
     pub query_cache: Arc<QueryCache>,
 }
 
@@ -61,14 +69,24 @@ impl Searcher {
         {
             results.words_only = Some(format!("It was searched by words alone: {reason}."));
         }
-        if let Some(model) = &valves.reranker {
-            let reranker = HostReranker { host, model };
-            results = results.rerank(query, &reranker, top_k, RERANK_TIMEOUT).await;
+        match valves.reranker.as_deref() {
+            Some(LOCAL) => {
+                let reranker = self.local_reranker.as_ref();
+                results = results.rerank(query, reranker, top_k, LOCAL_RERANK_TIMEOUT).await;
+            }
+            Some(model) => {
+                let reranker = HostReranker { host, model };
+                results = results.rerank(query, &reranker, top_k, RERANK_TIMEOUT).await;
+            }
+            None => {}
         }
         let query_words = results.query_words;
         results.hits.retain(|hit| {
             let embedder = embedder.as_ref();
-            let floor = embedder.and_then(|model| model.cosine_floor(hit.in_other_language));
+            // A question of stop words alone names nothing that a text in another language could be
+            // about.
+            let is_across = hit.in_other_language && query_words > 0;
+            let floor = embedder.and_then(|model| model.cosine_floor(is_across));
             is_above_minimum(hit, valves.min_score) && is_related(hit, floor, query_words)
         });
         Ok(results)
@@ -124,7 +142,11 @@ impl Searcher {
 
 fn build_query(request: &SearchRequest<'_>, has_embedder: bool) -> SearchQuery {
     let SearchRequest { valves, query, viewer, top_k, .. } = request;
-    let limit = if valves.reranker.is_some() { MAX_RERANKED.max(*top_k) } else { *top_k };
+    let limit = match valves.reranker.as_deref() {
+        Some(LOCAL) => MAX_RERANKED_LOCALLY.max(*top_k),
+        Some(_) => MAX_RERANKED.max(*top_k),
+        None => *top_k,
+    };
     let mode = match (valves.hybrid_search, has_embedder) {
         (_, false) => SearchMode::Keyword,
         (true, true) => SearchMode::Hybrid,

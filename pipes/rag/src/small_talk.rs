@@ -1,4 +1,4 @@
-//! Recognizes greetings and thanks, which no document answers.
+//! Recognizes greetings, thanks and questions about the assistant, which no document answers.
 
 /// The maximum number of words of small talk.
 const MAX_WORDS: usize = 5;
@@ -66,7 +66,7 @@ const OPENINGS: &[&str] = &[
     "شكرا",
 ];
 
-/// Greetings of several words.
+/// Greetings of several words, and questions about the assistant.
 const PHRASES: &[&str] = &[
     "good morning",
     "good afternoon",
@@ -74,6 +74,28 @@ const PHRASES: &[&str] = &[
     "good night",
     "good day",
     "how are you",
+    "who are you",
+    "what are you",
+    "what can you do",
+    "what s your name",
+    "what is your name",
+    "wer bist du",
+    "wer sind sie",
+    "was bist du",
+    "was kannst du",
+    "was können sie",
+    "wie heißt du",
+    "qui es tu",
+    "qui êtes vous",
+    "quién eres",
+    "chi sei",
+    "quem é você",
+    "wie ben jij",
+    "кто ты",
+    "кто вы",
+    "你是谁",
+    "你是誰",
+    "من أنت",
     "guten morgen",
     "guten tag",
     "guten abend",
@@ -185,7 +207,8 @@ pub(crate) fn is_small_talk(text: &str) -> bool {
         && OPENINGS.contains(&first.to_lowercase().as_str())
 }
 
-/// Returns true for a text that is nothing but greetings and thanks, as "Thanks a lot!" is.
+/// Returns true for a text that is nothing but greetings, thanks and questions about the assistant,
+/// as "Thanks a lot!" and "Who are you?" are.
 pub(crate) fn is_only_small_talk(text: &str) -> bool {
     let words = text.split(|char: char| !char.is_alphanumeric()).filter(|word| !word.is_empty());
     // Of a long text no more is looked at than shows that it is long.
@@ -229,6 +252,10 @@ mod tests {
             "Merci beaucoup",
             "谢谢你！",
             "Спасибо большое за помощь",
+            "Who are you?",
+            "Hello, what's your name?",
+            "Wer bist du?",
+            "你是谁？",
         ] {
             assert!(is_only_small_talk(text), "{text}");
         }
@@ -238,6 +265,8 @@ mod tests {
             "Thank you note for clients",
             "help",
             "How are you paid?",
+            "Who are you insured with?",
+            "Who is the director?",
             "and you?",
             "",
         ] {

@@ -6,11 +6,11 @@ use crate::judged_collection::{JudgedCollection, find_collections};
 use crate::language;
 use crate::metrics::{MetricMeans, MetricSums};
 use crate::model;
-use crate::rerank::RerankerService;
+use crate::rerank::RerankerOptions;
 use anyhow::Result;
 use retrieval::{
-    CollectionSettings, Embedder, EmbeddingPurpose, Index, Language, SearchHit, SearchMode,
-    SearchQuery, SearchResults, Viewer,
+    CollectionSettings, Embedder, EmbeddingPurpose, Index, Language, Reranker, SearchHit,
+    SearchMode, SearchQuery, SearchResults, Viewer,
 };
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -28,7 +28,7 @@ pub struct Arguments {
     #[arg(long, default_value = model::FOLDER)]
     model: PathBuf,
     /// Measure keyword search alone, without a model
-    #[arg(long, conflicts_with_all = ["model", "reranker"])]
+    #[arg(long, conflicts_with_all = ["model", "reranker", "local_reranker"])]
     words_only: bool,
     /// The folder for cached vectors and temporary indexes
     #[arg(long, default_value = "target/retrieval")]
@@ -49,7 +49,7 @@ pub struct Arguments {
     #[arg(long)]
     candidates: Option<PathBuf>,
     #[command(flatten)]
-    reranker: RerankerService,
+    reranker: RerankerOptions,
 }
 
 /// A method of ranking that is measured.
@@ -78,8 +78,11 @@ impl RankingMethod {
     }
 }
 
-/// The number of hits that are given to the reranker.
-const RERANK_LIMIT: usize = 50;
+/// The models of a measurement.
+struct Models<'a> {
+    embedder: Option<&'a dyn Embedder>,
+    reranker: Option<&'a dyn Reranker>,
+}
 
 /// Runs the command `eval`.
 pub async fn run(arguments: Arguments) -> Result<()> {
@@ -98,10 +101,11 @@ pub async fn run(arguments: Arguments) -> Result<()> {
             RankingMethod::Search(SearchMode::Hybrid),
         ]);
     }
-    if arguments.reranker.is_configured() {
+    let reranker = arguments.reranker.open(arguments.threads)?;
+    if reranker.is_some() {
         methods.push(RankingMethod::Reranked);
     } else {
-        println!("no `--reranker` is named: hybrid+rerank is not measured");
+        println!("no reranker is named: hybrid+rerank is not measured");
     }
     println!(
         "{:<28} {:>7} {:>7}  {:<13} {:>7} {:>9} {:>7} {:>8} {:>8}",
@@ -115,6 +119,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         "p50 ms",
         "p95 ms"
     );
+    let models = Models { embedder, reranker: reranker.as_deref() };
     let mut sums = vec![Vec::new(); methods.len()];
     let mut largest_difference = 0.0_f64;
     let paths = arguments
@@ -126,14 +131,13 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         let judged = JudgedCollection::load(&path)?;
         let file = arguments.work.join(format!("eval-{}.db", judged.name));
         let index = Index::open(remove_old_index(&file)?).await?;
-        let means = measure(&judged, &index, "", &methods, &arguments, embedder).await?;
+        let means = measure(&judged, &index, "", &methods, &arguments, &models).await?;
         drop(index);
         remove_old_index(&file)?;
         if let Some(url) = &arguments.database {
             let postgres = Index::connect(url).await?;
             let postgres_means =
-                measure(&judged, &postgres, " (PostgreSQL)", &methods, &arguments, embedder)
-                    .await?;
+                measure(&judged, &postgres, " (PostgreSQL)", &methods, &arguments, &models).await?;
             let differences =
                 means.iter().zip(&postgres_means).map(|(one, other)| (one.ndcg - other.ndcg).abs());
             largest_difference = differences.fold(largest_difference, f64::max);
@@ -158,12 +162,12 @@ async fn measure(
     engine: &str,
     methods: &[RankingMethod],
     arguments: &Arguments,
-    embedder: Option<&dyn Embedder>,
+    models: &Models<'_>,
 ) -> Result<Vec<MetricMeans>> {
-    ingest_documents(judged, index, arguments, embedder).await?;
+    ingest_documents(judged, index, arguments, models.embedder).await?;
     let mut all = Vec::new();
     for method in methods {
-        let means = evaluate(judged, index, *method, embedder, arguments).await?;
+        let means = evaluate(judged, index, *method, models, arguments).await?;
         let (documents, questions) = (judged.documents.len(), judged.queries.len());
         let name = format!("{}{engine}", judged.name);
         print_row(&name, &documents.to_string(), &questions.to_string(), method.name(), means);
@@ -204,7 +208,7 @@ async fn evaluate(
     judged: &JudgedCollection,
     index: &Index,
     method: RankingMethod,
-    embedder: Option<&dyn Embedder>,
+    models: &Models<'_>,
     arguments: &Arguments,
 ) -> Result<MetricMeans> {
     let mut sums = MetricSums::default();
@@ -212,7 +216,7 @@ async fn evaluate(
     let candidates = candidates.filter(|_| method == RankingMethod::Search(SearchMode::Hybrid));
     let mut candidates =
         candidates.map(|path| File::options().create(true).append(true).open(path)).transpose()?;
-    let embedder = embedder.filter(|_| method.search_mode() != SearchMode::Keyword);
+    let embedder = models.embedder.filter(|_| method.search_mode() != SearchMode::Keyword);
     for judged_query in &judged.queries {
         let query = SearchQuery {
             mode: method.search_mode(),
@@ -230,11 +234,18 @@ async fn evaluate(
         let mut results = index.search(&[COLLECTION], &deep_query, embedder).await?;
         if let Some(file) = &mut candidates {
             let relevant = &judged.judgements[&judged_query.id];
-            writeln!(file, "{}", describe_candidates(&judged.name, relevant, &results))?;
+            writeln!(
+                file,
+                "{}",
+                describe_candidates(&judged.name, &judged_query.text, relevant, &results)
+            )?;
         }
-        if method == RankingMethod::Reranked {
+        if method == RankingMethod::Reranked
+            && let Some(reranker) = models.reranker
+        {
             let start = Instant::now();
-            results = rerank(results, &judged_query.text, &arguments.reranker).await?;
+            let depth = arguments.reranker.rerank_depth;
+            results = rerank(results, &judged_query.text, reranker, depth).await?;
             latency += start.elapsed();
         }
         let mut ranking: Vec<String> = Vec::new();
@@ -251,6 +262,7 @@ async fn evaluate(
 /// Returns the scores of a question's candidates, and which documents are relevant.
 fn describe_candidates(
     collection: &str,
+    text: &str,
     relevant: &HashMap<String, f64>,
     results: &SearchResults,
 ) -> Value {
@@ -262,11 +274,14 @@ fn describe_candidates(
             hit.scores.cosine,
             hit.scores.bm25_rank,
             hit.scores.cosine_rank,
-            hit.matched_words.len()
+            hit.matched_words.len(),
+            hit.heading,
+            hit.text
         ])
     };
     json!({
         "collection": collection,
+        "text": text,
         "relevant": relevant,
         "words": results.query_words,
         "hits": results.hits.iter().map(hit).collect::<Vec<_>>(),
@@ -277,10 +292,11 @@ fn describe_candidates(
 async fn rerank(
     mut results: SearchResults,
     question: &str,
-    reranker: &RerankerService,
+    reranker: &dyn Reranker,
+    depth: usize,
 ) -> Result<SearchResults> {
-    results.hits.truncate(RERANK_LIMIT);
-    let results = results.rerank(question, reranker, RERANK_LIMIT, Duration::from_secs(60)).await;
+    results.hits.truncate(depth);
+    let results = results.rerank(question, reranker, depth, Duration::from_secs(60)).await;
     anyhow::ensure!(results.not_reranked.is_none(), "{}", results.not_reranked.unwrap_or_default());
     Ok(results)
 }

@@ -86,16 +86,18 @@ async fn a_report_sums_what_was_recorded(fixture: &Fixture) {
     assert_eq!(nothing, [ReportRow::default()]);
     recorded(&store, some()).await;
     let expected = ReportRow {
-        requests: 5,
+        requests: 4,
+        embeddings: 1,
         errors: 1,
         cancelled: 1,
         tokens: Tokens {
-            prompt: 500,
+            prompt: 400,
             cached: 50,
             cache_creation: 25,
             completion: 100,
             reasoning: 35,
         },
+        embedded: 100,
         cost: 6340,
         unpriced: 1,
         ..ReportRow::default()

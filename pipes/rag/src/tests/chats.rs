@@ -200,6 +200,22 @@ async fn a_reranker_has_the_last_word_on_the_order() {
 }
 
 #[tokio::test]
+async fn what_a_reranker_leaves_out_comes_last_even_if_its_scores_are_negative() {
+    let mut rig = rig_with(|valves| valves.reranker = Some("cloud.ranks".into())).await;
+    rig.put_documents(vec![
+        upload("a.md", "garage garage garage"),
+        upload("b.md", "the garage of the yard"),
+    ])
+    .await;
+    let ranks = vec![Rank { index: 1, score: -4.5 }];
+    rig.scripted = rig.scripted.ranks("cloud.ranks", Reranked { ranks, prompt_tokens: 0 });
+    let sources = events(&rig.answer_of(rig.asks("garage")).await, "source");
+    let ids: Vec<_> = sources.iter().map(|source| source["source"]["id"].clone()).collect();
+    assert_eq!(ids.len(), 2);
+    assert!(ids[0].as_str().unwrap().ends_with("b.md"), "{ids:?}");
+}
+
+#[tokio::test]
 async fn a_template_of_ones_own_is_what_the_generator_gets() {
     let rig =
         rig_with(|valves| valves.prompt_template = Some("{{question}} <- {{sources}}".into()))

@@ -134,3 +134,13 @@ async fn another_chunk_size_cuts_stored_documents_anew() {
     let found = search(&rig, "sentence 77").await;
     assert!(found.chunks[0].text.contains("Sentence 77"), "{found:?}");
 }
+
+#[tokio::test]
+async fn without_the_local_reranker_the_order_stays_and_it_is_said() {
+    let rig = rig_with(|valves| valves.reranker = Some("local".into())).await;
+    rig.put_documents(vec![upload("a.md", "garage"), upload("b.md", "yard")]).await;
+    let found = search(&rig, "garage").await;
+    assert_eq!(found.chunks.len(), 1);
+    let note = found.notes.iter().find(|note| note.starts_with("The reranker failed: "));
+    assert!(note.is_some_and(|note| note.contains("pipewright models fetch")), "{:?}", found.notes);
+}

@@ -69,6 +69,49 @@ async fn every_slide_is_named_and_is_a_page() {
 }
 
 #[tokio::test]
+async fn the_values_of_a_chart_are_a_table() {
+    let series = |name: &str, values: [&str; 2]| {
+        let points = |values: [&str; 2]| {
+            let point = |(at, value): (usize, &str)| {
+                format!(r#"<c:pt idx="{at}"><c:v>{value}</c:v></c:pt>"#)
+            };
+            values.into_iter().enumerate().map(point).collect::<String>()
+        };
+        let (categories, values) = (points(["North", "South"]), points(values));
+        format!(
+            "<c:ser><c:tx><c:strRef><c:strCache><c:pt idx=\"0\"><c:v>{name}</c:v></c:pt></c:strCache></c:strRef></c:tx><c:cat>{categories}</c:cat><c:val><c:f>Sheet1!B2</c:f>{values}</c:val></c:ser>"
+        )
+    };
+    let chart = format!(
+        r#"<c:chartSpace xmlns:c="c" xmlns:a="a"><c:title><c:tx><a:p><a:r><a:t>Sales</a:t></a:r></a:p></c:tx></c:title><c:plotArea>{}{}</c:plotArea></c:chartSpace>"#,
+        series("2025", ["3", "4"]),
+        series("2026", ["5", "6.5"])
+    );
+    let relationships = |kind: &str, target: &str| {
+        format!(
+            r#"<Relationships><Relationship Id="s1" Type="x/{kind}" Target="{target}"/></Relationships>"#
+        )
+    };
+    let [root, slides, charts] = [
+        relationships("officeDocument", "ppt/presentation.xml"),
+        relationships("slide", "slides/slide1.xml"),
+        relationships("chart", "../charts/chart1.xml"),
+    ];
+    let file = package(&[
+        ("_rels/.rels", root.as_bytes()),
+        ("ppt/presentation.xml", br#"<p:presentation xmlns:p="p" xmlns:r="r"><p:sldIdLst><p:sldId id="256" r:id="s1"/></p:sldIdLst></p:presentation>"#),
+        ("ppt/_rels/presentation.xml.rels", slides.as_bytes()),
+        ("ppt/slides/slide1.xml", br#"<p:sld xmlns:p="p"/>"#),
+        ("ppt/slides/_rels/slide1.xml.rels", charts.as_bytes()),
+        ("ppt/charts/chart1.xml", chart.as_bytes()),
+    ]);
+    assert_eq!(
+        parse(&file, "a.pptx").await.unwrap().to_markdown().text,
+        "# Slide 1\n\nChart: Sales\n\n|  | 2025 | 2026 |\n| --- | --- | --- |\n| North | 3 | 5 |\n| South | 4 | 6.5 |\n"
+    );
+}
+
+#[tokio::test]
 async fn a_slide_that_is_not_there_is_no_error() {
     let mut file = write_pptx(&[(&shape("title", &paragraph(0, "One")), "")]);
     // The name in the directory and before the part.

@@ -39,5 +39,10 @@ async fn notebooks_are_read_without_their_pictures() {
         markdown_of(text.as_bytes(), "a.ipynb").await,
         "# T\n\ntext\n\n```python\nprint(1)\n```\n\n```output\n1\n```\n\n```output\n<Figure>\n```\n"
     );
+    let failed = r#"{"cells": [{"cell_type": "code", "source": "1/0", "outputs": [{"output_type": "error", "ename": "ZeroDivisionError", "evalue": "division by zero", "traceback": ["x"]}]}]}"#;
+    assert_eq!(
+        markdown_of(failed.as_bytes(), "a.ipynb").await,
+        "```\n1/0\n```\n\n```output\nZeroDivisionError: division by zero\n```\n"
+    );
     assert!(error_text(b"{\"cells\": 5}", "a.ipynb").await.contains("not that of a notebook"));
 }
