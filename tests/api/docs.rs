@@ -107,6 +107,7 @@ impl Example {
             "toml" => Kind::Toml,
             "python" => Kind::Python,
             "sh" => Kind::Shell,
+            "" if first.starts_with('{') => Kind::Json,
             "" if first.starts_with('[') || first.contains(" = ") => Kind::Toml,
             "" if first.split(' ').any(|word| PROGRAMS.contains(&word)) => Kind::Shell,
             "" if first.split_once('=').is_some_and(|(name, _)| is_variable(name)) => {

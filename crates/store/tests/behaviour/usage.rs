@@ -110,7 +110,7 @@ async fn a_report_tells_apart_what_it_is_asked_for(fixture: &Fixture) {
     recorded(&store, some()).await;
     let by_day = UsageQuery { by_day: true, ..days(-1, 9) };
     let rows = report(&store, by_day).await;
-    let told: Vec<_> = rows.iter().map(|row| (row.day, row.requests)).collect();
+    let told: Vec<_> = rows.iter().map(|row| (row.day, row.requests + row.embeddings)).collect();
     assert_eq!(told, [(Some(MIDNIGHT), 3), (Some(MIDNIGHT + DAY), 2)]);
 
     let by_user = UsageQuery { by: vec![UsageField::User], ..days(0, 2) };
