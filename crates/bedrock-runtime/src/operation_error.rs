@@ -24,8 +24,8 @@ pub enum OperationError {
 
 impl OperationError {
     /// Returns the error that a client of the SDK reports, if its HTTP client is a
-    /// [`SdkHttpClient`](crate::SdkHttpClient). The words of the service are read from its response,
-    /// because the SDK drops the names that it does not know.
+    /// [`SdkHttpClient`](crate::SdkHttpClient). The words of the service are read from its
+    /// response, because the SDK drops the names that it does not know.
     pub fn from_sdk<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Self {
         match error.raw_response() {
             Some(response) if response.status().is_success() => Self::Unreadable,
