@@ -109,8 +109,9 @@ impl Runtime {
         region: &str,
         model: &str,
         body: Bytes,
+        attempt: Attempt,
     ) -> Result<InvokeModelResponse, OperationError> {
-        self.sdk.invoke_model(region, model, body).await
+        self.sdk.invoke_model(region, model, body, attempt).await
     }
 
     /// Counts the tokens that a chat would have. The body is that of `CountTokens`, as in
@@ -124,8 +125,9 @@ impl Runtime {
         region: &str,
         model: &str,
         body: Bytes,
+        attempt: Attempt,
     ) -> Result<u64, OperationError> {
-        self.sdk.count_tokens(region, model, body).await
+        self.sdk.count_tokens(region, model, body, attempt).await
     }
 
     /// Returns whether there are other credentials than those that AWS refused, so that the same

@@ -1,13 +1,15 @@
 //! Operations that are no chats, through the AWS SDK, with the credentials, the endpoints and the
 //! HTTP client of the chats (`docs/adr/0001-own-bedrock-runtime-client.md`).
 
+mod attempt_header;
 mod http_connector;
 mod identity_provider;
 mod input_tokens;
 
 pub use http_connector::SdkHttpClient;
 
-use crate::{Identity, OperationError, SendError, endpoint::EndpointUrls};
+use crate::{Attempt, Identity, OperationError, SendError, endpoint::EndpointUrls};
+use attempt_header::AttemptHeader;
 use aws_sdk_bedrockruntime::{
     Client,
     config::{
@@ -63,11 +65,12 @@ impl SdkClients {
         region: &str,
         model: &str,
         body: Bytes,
+        attempt: Attempt,
     ) -> Result<InvokeModelResponse, OperationError> {
         let input_tokens = InputTokens::default();
         let request = self.client(region)?.invoke_model().model_id(model).body(Blob::new(body));
         let request = request.content_type("application/json").customize();
-        let request = request.interceptor(input_tokens.clone());
+        let request = request.interceptor(input_tokens.clone()).interceptor(AttemptHeader(attempt));
         let output = self.call(Box::pin(request.send())).await?;
         Ok(InvokeModelResponse { body: output.body.into_inner(), input_tokens: input_tokens.get() })
     }
@@ -79,10 +82,12 @@ impl SdkClients {
         region: &str,
         model: &str,
         body: Bytes,
+        attempt: Attempt,
     ) -> Result<u64, OperationError> {
         let placeholder = CountTokensInput::Converse(ConverseTokensRequest::builder().build());
         let request = self.client(region)?.count_tokens().model_id(model).input(placeholder);
         let request = request.customize().mutate_request(move |request| set_body(request, &body));
+        let request = request.interceptor(AttemptHeader(attempt));
         let output = self.call(Box::pin(request.send())).await?;
         // The SDK returns zero where the response has no number.
         u64::try_from(output.input_tokens)

@@ -85,7 +85,7 @@ where
 pub async fn send_operation<'a, R, T, S, F>(
     location: &ModelLocation,
     deps: CallDeps<'a>,
-    send: impl Fn(&'a Runtime) -> S,
+    send: impl Fn(&'a Runtime, Attempt) -> S,
     read: impl Fn(R) -> F,
 ) -> Result<(T, InFlightCall), BedrockError>
 where
@@ -93,7 +93,7 @@ where
     F: Future<Output = Result<T, BedrockError>>,
 {
     let runtime = deps.clients.runtime().await;
-    call(location, deps, |limits| limits.first_byte, |_| send(runtime), read).await
+    call(location, deps, |limits| limits.first_byte, |attempt| send(runtime, attempt), read).await
 }
 
 /// Makes attempts until one succeeds or the time limit is reached.

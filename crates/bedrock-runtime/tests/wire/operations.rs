@@ -7,7 +7,7 @@ use bedrock_emulator::{
     Script,
 };
 use bedrock_runtime::{
-    Identity, InvokeModelResponse, OperationError, Runtime, SendError, ServiceError,
+    Attempt, Identity, InvokeModelResponse, OperationError, Runtime, SendError, ServiceError,
 };
 use bytes::Bytes;
 use std::time::Duration;
@@ -17,16 +17,18 @@ use tokio::{
 };
 
 const TITAN: &str = "amazon.titan-embed-text-v2:0";
+const ATTEMPT: Attempt = Attempt { number: 2, max: 3 };
 const COUNT: &str =
     r#"{"input":{"converse":{"messages":[{"role":"user","content":[{"text":"Hello"}]}]}}}"#;
 
 async fn embed(runtime: &Runtime) -> Result<InvokeModelResponse, OperationError> {
     let body = Bytes::from_static(br#"{"inputText":"Hello"}"#);
-    runtime.invoke_model("us-east-1", TITAN, body).await
+    runtime.invoke_model("us-east-1", TITAN, body, ATTEMPT).await
 }
 
 async fn count(runtime: &Runtime) -> Result<u64, OperationError> {
-    runtime.count_tokens("us-east-1", LITE, Bytes::from_static(COUNT.as_bytes())).await
+    let body = Bytes::from_static(COUNT.as_bytes());
+    runtime.count_tokens("us-east-1", LITE, body, ATTEMPT).await
 }
 
 /// Returns the error of a service that answers by this script.
@@ -48,6 +50,7 @@ async fn a_model_answers_in_its_own_format() {
     assert_eq!((asked.operation, asked.auth), (Some(Asked::InvokeModel), AuthKind::SigV4));
     assert_eq!(asked.target.unwrap(), TITAN);
     assert_eq!(asked.headers["content-type"], "application/json");
+    assert_eq!(asked.headers["amz-sdk-request"], "attempt=2; max=3");
 }
 
 #[tokio::test]

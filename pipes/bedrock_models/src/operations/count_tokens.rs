@@ -27,7 +27,7 @@ pub async fn count_tokens(call: &Call, entry: &ModelEntry, deps: CallDeps<'_>) -
     let counted = sending::send_operation(
         location,
         deps,
-        |runtime| runtime.count_tokens(&location.region, base, body.clone()),
+        |runtime, attempt| runtime.count_tokens(&location.region, base, body.clone(), attempt),
         |tokens| ready(Ok(tokens)),
     )
     .await;

@@ -28,7 +28,9 @@ pub async fn invoke<T: DeserializeOwned>(
     let answer = sending::send_operation(
         location,
         deps,
-        |runtime| runtime.invoke_model(&location.region, &entry.model_id, body.clone()),
+        |runtime, attempt| {
+            runtime.invoke_model(&location.region, &entry.model_id, body.clone(), attempt)
+        },
         |response| ready(read(&response)),
     )
     .await;
