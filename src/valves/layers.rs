@@ -221,8 +221,8 @@ impl ValveLayers {
     /// Merges all layers, with the saved valves between the file and the pins. Returns the values,
     /// their sources, and the errors.
     ///
-    /// A saved value of a valve that only the operator can set does not count, however it came to be
-    /// saved. A value that breaks its rule is left out, so that the other values can be shown and
+    /// A saved value of a valve that only the operator can set does not count, however it came to
+    /// be saved. A value that breaks its rule is left out, so that the other values can be shown and
     /// corrected.
     pub fn merge(
         &self,

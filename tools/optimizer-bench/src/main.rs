@@ -52,8 +52,8 @@ struct Measure {
     /// The most tokens of an answer.
     #[arg(long)]
     max_tokens: Option<u64>,
-    /// The number of answers that the model alone gives to each task, for the baseline: a vote among
-    /// as many of them as cost the tokens of the approach. 0: no baseline.
+    /// The number of answers that the model alone gives to each task, for the baseline: a vote
+    /// among as many of them as cost the tokens of the approach. 0: no baseline.
     #[arg(long, default_value_t = 16)]
     baseline_samples: usize,
     /// The number of requests that run at once.
