@@ -4,7 +4,7 @@ use crate::valves::RagValves;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{Host, RerankCall};
 use retrieval::{InferenceError, LocalReranker, Reranker};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokio::sync::OnceCell;
 
 /// A reranking model of the host.
@@ -53,8 +53,7 @@ impl LocalRerankerSource {
 
     /// Returns true if these valves choose the same model and threads.
     pub(crate) fn matches(&self, valves: &RagValves) -> bool {
-        self.folder == PathBuf::from(&valves.model_folder)
-            && self.thread_count == valves.model_threads
+        self.folder == Path::new(&valves.model_folder) && self.thread_count == valves.model_threads
     }
 
     async fn load(&self) -> Result<LocalReranker, InferenceError> {
