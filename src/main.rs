@@ -4,7 +4,7 @@ use actix_web::rt;
 use console::KeySource;
 use pipewright::{
     app::App,
-    cli::{self, Cli, ParsedCli, SettingSource},
+    cli::{self, Cli, Command, ParsedCli, SettingSource},
     http::DEFAULT_KEY,
     log,
     pipes::PIPES,
@@ -47,7 +47,7 @@ fn run() -> anyhow::Result<ExitCode> {
     if env::args_os().nth(1).is_some_and(|argument| argument == rag::PARSE) {
         return Ok(rag::parse());
     }
-    let loaded = dotenv::load();
+    let mut loaded = dotenv::load();
     let mut parsed = match cli::parse(env::args_os()) {
         Ok(parsed) => parsed,
         // `--version` and `--help` do not depend on settings.
@@ -57,6 +57,10 @@ fn run() -> anyhow::Result<ExitCode> {
             error.exit()
         }
     };
+    // What these print depends on no setting.
+    if let Some(Command::Completions { .. } | Command::Man) = parsed.cli.command {
+        loaded = Ok(dotenv::LoadedVariables::default());
+    }
     let loaded = loaded?;
     if let Some(command) = parsed.cli.command.take() {
         return commands::run(command, &parsed, &loaded);

@@ -1,12 +1,14 @@
 //! `pipewright valves`: the valves of the configured pipes, or of a running server.
 
 use super::{print, server_client::ServerClient};
+use pipe_sdk::Secret;
 use pipewright::{
     pipes::PIPES,
     settings::Settings,
     valves::{Pins, ValvesFile, format_example},
 };
 use reqwest::Method;
+use serde_json::Value;
 use std::fmt::Write;
 use store::Store;
 
@@ -49,16 +51,26 @@ pub fn print_example() -> anyhow::Result<()> {
     print(&text)
 }
 
-/// Prints the valves of a running server. Secrets are masked by the server.
+/// Prints the valves of a running server with their sources. Secrets are masked.
 pub async fn print_server_valves(server: &ServerClient) -> anyhow::Result<()> {
     let pipes = server.fetch_json(Method::GET, "/pipelines").await?;
     let mut text = String::new();
     for pipe in pipes["data"].as_array().into_iter().flatten() {
         let id = pipe["id"].as_str().unwrap_or_default();
         writeln!(text, "[{id}]")?;
-        let valves = server.fetch_json(Method::GET, &format!("/{id}/valves")).await?;
-        for (name, value) in valves.as_object().into_iter().flatten() {
-            writeln!(text, "{name} = {value}")?;
+        let pipe = server.fetch_json(Method::GET, &format!("/admin/pipes/{id}")).await?;
+        for valve in pipe["valves"].as_array().into_iter().flatten() {
+            let name = valve["name"].as_str().unwrap_or_default();
+            let value = match &valve["value"] {
+                Value::Null if valve["is_set"] == true => Value::from(Secret::MASK),
+                value => value.clone(),
+            };
+            let source = match valve["source"].as_str().unwrap_or_default() {
+                "file" => "valves.toml",
+                "saved" => "saved in the UI",
+                source => valve["source_name"].as_str().unwrap_or(source),
+            };
+            writeln!(text, "{:<44} # {source}", format!("{name} = {value}"))?;
         }
     }
     print(&text)

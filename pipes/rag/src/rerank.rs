@@ -24,9 +24,10 @@ impl Reranker for HostReranker<'_> {
         let scores = async move {
             let answer = self.host.rerank(call).await;
             let ranks = answer.map_err(|error| InferenceError(error.to_string()))?.ranks;
-            // A text that the reranker leaves out gets the lowest score. Some have negative ones.
+            // A text that the reranker leaves out comes last: some rerankers have negative scores.
             let lowest = ranks.iter().map(|rank| rank.score as f32).fold(0.0, f32::min);
-            let mut scores = vec![lowest; count];
+            let left_out = if lowest < 0.0 { lowest - 1.0 } else { 0.0 };
+            let mut scores = vec![left_out; count];
             for rank in ranks {
                 if let Some(score) = scores.get_mut(rank.index) {
                     *score = rank.score as f32;
