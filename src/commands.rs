@@ -11,6 +11,7 @@ mod man;
 mod model_download;
 mod models;
 mod new_pipe;
+mod placeholder;
 mod progress_bar;
 mod server_client;
 mod valves;

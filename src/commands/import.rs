@@ -5,12 +5,12 @@ mod litellm;
 mod pipelines;
 mod upstreams;
 
-use super::print;
+use super::{placeholder, print};
 use anyhow::{Context, bail, ensure};
 use pipewright::{cli::ImportSource, regular_file};
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs::OpenOptions,
     io::Write as _,
@@ -54,6 +54,8 @@ pub fn import(source: &ImportSource, folder: Option<&Path>) -> anyhow::Result<()
         ImportSource::Pipelines { folder } => pipelines::import(folder)?,
     };
     match folder {
+        // Files without a line would be in the way of the next try.
+        Some(_) if imported.is_empty() => print(&imported.describe_rest()),
         None => print(&imported.describe(true)),
         Some(folder) => {
             write_new(&folder.join("valves.toml"), &imported.valves_file(false))?;
@@ -124,6 +126,29 @@ impl Imported {
         self.notes.push(words.into());
     }
 
+    /// Returns whether nothing was found that can be set here.
+    fn is_empty(&self) -> bool {
+        self.valves.is_empty() && self.variables.is_empty() && self.models.is_empty()
+    }
+
+    /// Returns the variables whose values are missing from the files.
+    fn missing_variables(&self) -> BTreeSet<String> {
+        let texts = self.valves.values().flat_map(BTreeMap::values).map(Value::to_string);
+        let mut names = BTreeSet::new();
+        for text in texts.chain(self.variables.values().cloned()) {
+            names.extend(placeholder::find_variables(&text).map(str::to_owned));
+        }
+        names
+    }
+
+    /// Returns the models whose names clients must change. Bedrock's have their names as aliases.
+    fn renamed_models(&self) -> Vec<(&String, &String)> {
+        let is_renamed = |(there, here): &(&String, &String)| {
+            here.strip_prefix("openai_proxy.").is_some_and(|id| id != *there)
+        };
+        self.models.iter().filter(is_renamed).collect()
+    }
+
     /// Returns everything as one text.
     fn describe(&self, is_masked: bool) -> String {
         let mut text = format!(
@@ -163,6 +188,15 @@ impl Imported {
     /// Returns the names of models and what has no counterpart, as comments.
     fn describe_rest(&self) -> String {
         let mut text = String::new();
+        let missing = self.missing_variables();
+        if !missing.is_empty() {
+            text += "# Not set in this shell: set them and import again, or replace the texts\n\
+                     # `<the value of …>` in the files before you start\n";
+            for name in missing {
+                _ = writeln!(text, "#   {name}");
+            }
+            text.push('\n');
+        }
         if !self.models.is_empty() {
             text += "# Models: their names there, and their ids here\n";
             for (there, here) in &self.models {
@@ -170,10 +204,22 @@ impl Imported {
             }
             text.push('\n');
         }
-        if self.notes.is_empty() {
-            return text + "# Everything has a counterpart.\n";
+        let renamed = self.renamed_models();
+        if !renamed.is_empty() {
+            text += "# CLIENTS MUST CHANGE: these names end in status 404 here\n";
+            for (there, here) in renamed {
+                _ = writeln!(text, "#   {there}: clients must ask for {here}");
+            }
+            text.push('\n');
         }
-        text += "# Without a counterpart, or to be done by hand\n";
+        if self.is_empty() {
+            text += "# Nothing was found that can be imported, and no file is written.\n";
+        } else if self.notes.is_empty() {
+            text += "# Everything has a counterpart.\n";
+        }
+        if !self.notes.is_empty() {
+            text += "# Without a counterpart, or to be done by hand\n";
+        }
         for note in &self.notes {
             _ = writeln!(text, "#   {note}");
         }

@@ -101,7 +101,8 @@ fn valves_of_the_reference_server_are_known_by_their_names() {
     }
     fs::write(folder.path().join("mine/valves.json"), "{\"canary\": ").unwrap();
     let (is_done, told) = import(folder.path(), &["pipelines", "."], &[]);
-    assert!(!is_done && told.contains("valves.json:1 is no JSON object"), "{told}");
+    assert!(is_done && told.contains("mine/valves.json:1 is no JSON object: correct"), "{told}");
+    assert!(told.contains("requests_per_minute = 10"), "{told}");
     assert!(!told.contains("canary\""), "{told}");
 }
 

@@ -2,7 +2,10 @@
 //!
 //! Pipelines are known by the names of their valves, because their files have any name.
 
-use super::{Imported, env, read, upstreams::Upstreams};
+use super::{
+    Imported, env, read,
+    upstreams::{Upstreams, complete_address},
+};
 use anyhow::Context;
 use serde_json::{Map, Value};
 use std::{fs, path::Path};
@@ -32,7 +35,7 @@ const LIMIT_VALVES: [(&str, &str); 4] = [
 /// Translates the valves in this folder.
 ///
 /// # Errors
-/// Returns an error if the folder or one of its files cannot be read.
+/// Returns an error if the folder cannot be read. A file that cannot be read is noted.
 pub fn import(folder: &Path) -> anyhow::Result<Imported> {
     let mut imported = Imported::default();
     let mut upstreams = Upstreams::default();
@@ -48,16 +51,22 @@ pub fn import(folder: &Path) -> anyhow::Result<Imported> {
             continue;
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let valves: Map<String, Value> = serde_json::from_str(&read(&file)?).map_err(|error| {
-            anyhow::anyhow!("{}:{} is no JSON object", file.display(), error.line())
-        })?;
-        import_pipeline(&name, &valves, &mut imported, &mut upstreams);
+        match read_valves(&file) {
+            Ok(valves) => import_pipeline(&name, &valves, &mut imported, &mut upstreams),
+            Err(error) => imported.note(format!("{error:#}: correct it, and import again")),
+        }
     }
     upstreams.write(&mut imported);
     if let Some(key) = env("PIPELINES_API_KEY") {
         imported.variables.insert("PIPELINES_API_KEY".into(), key);
     }
     Ok(imported)
+}
+
+/// Reads the valves of a pipeline. An error names the line and never its content.
+fn read_valves(file: &Path) -> anyhow::Result<Map<String, Value>> {
+    serde_json::from_str(&read(file)?)
+        .map_err(|error| anyhow::anyhow!("{}:{} is no JSON object", file.display(), error.line()))
 }
 
 fn import_pipeline(
@@ -93,12 +102,8 @@ fn import_pipeline(
         let vendor = vendor.trim_end_matches("_API");
         let key = valves.keys().find(|key| key.starts_with(vendor) && key.ends_with("API_KEY"));
         let secret = key.and_then(|key| text(key)).map(str::to_owned);
-        let is_ollama = vendor.eq_ignore_ascii_case("ollama");
-        let address = match is_ollama && !address.trim_end_matches('/').ends_with("/v1") {
-            true => format!("{}/v1", address.trim_end_matches('/')),
-            false => address.to_owned(),
-        };
-        upstreams.add(&vendor.to_lowercase(), &address, secret);
+        let vendor = vendor.to_lowercase();
+        upstreams.add(&vendor, &complete_address(&vendor, "", address), secret);
         known.extend([Some(valve), key].into_iter().flatten().map(String::as_str));
     }
     if known.len() == 2 {

@@ -1,7 +1,13 @@
 //! The models of LiteLLM's `model_list`.
 
-use super::{BEDROCK, Imported, PROXY, Reader};
-use crate::commands::import::upstreams::Upstreams;
+use super::{
+    BEDROCK, Imported, PROXY, Reader,
+    credentials::{DeploymentCredentials, is_credential},
+};
+use crate::commands::{
+    import::upstreams::{Upstreams, complete_address},
+    placeholder,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -26,16 +32,6 @@ const PROVIDERS: [(&str, &str); 17] = [
     ("lm_studio", "http://127.0.0.1:1234/v1"),
 ];
 
-/// The parameters of Bedrock's models, and their valves.
-const CREDENTIALS: [(&str, &str); 6] = [
-    ("aws_access_key_id", "aws_access_key_id"),
-    ("aws_secret_access_key", "aws_secret_access_key"),
-    ("aws_session_token", "aws_session_token"),
-    ("aws_profile_name", "aws_profile"),
-    ("aws_role_name", "aws_role_arn"),
-    ("aws_session_name", "aws_role_session_name"),
-];
-
 /// Parameters that are read with the model.
 const READ: [&str; 4] = ["model", "api_base", "api_key", "aws_region_name"];
 
@@ -46,28 +42,46 @@ pub fn import_models<F: Fn(&str) -> Option<String>>(
     imported: &mut Imported,
 ) -> BTreeMap<String, Vec<String>> {
     let (mut names, mut upstreams) = (BTreeMap::<String, Vec<String>>::new(), Upstreams::default());
-    for entry in list {
-        let name = entry["model_name"].as_str().unwrap_or_default();
+    let mut credentials = DeploymentCredentials::default();
+    for (place, entry) in list.iter().enumerate() {
         let parameters = &entry["litellm_params"];
-        let model = reader.text(&parameters["model"]).unwrap_or_default();
+        let (name, model) = match (reader.text(&entry["model_name"]), &parameters["model"]) {
+            (Some(name), model) if !name.is_empty() => match reader.text(model) {
+                Some(model) if !model.is_empty() => (name, model),
+                _ => {
+                    imported.note(format!("model `{name}`: has no litellm_params.model"));
+                    continue;
+                }
+            },
+            _ => {
+                imported.note(format!("model_list, entry {}: has no model_name", place + 1));
+                continue;
+            }
+        };
+        let title = format!("model `{name}` (`{model}`)");
+        if let Some(variable) = placeholder::find_variables(&model).next() {
+            imported.note(format!("model `{name}`: set {variable}, and import again"));
+            continue;
+        }
         let (provider, rest) = model.split_once('/').unwrap_or(("openai", &model));
         let id = if provider == "bedrock" {
-            Some(import_bedrock(name, rest, parameters, reader, imported))
+            let (id, has_region) = import_bedrock(&name, rest, parameters, reader, imported);
+            credentials.add(title.clone(), parameters, reader, has_region);
+            Ok(id)
         } else {
             import_upstream(provider, rest, parameters, reader, &mut upstreams)
         };
-        let Some(id) = id else {
-            imported.note(format!(
-                "model `{name}` (`{model}`): `{provider}` has no OpenAI-compatible API that is \
-                 known here"
-            ));
-            continue;
+        let id = match id {
+            Ok(id) => id,
+            Err(reason) => {
+                imported.note(format!("{title}: {reason}"));
+                continue;
+            }
         };
-        imported.models.entry(name.to_owned()).or_insert_with(|| id.clone());
-        names.entry(name.to_owned()).or_default().push(id);
+        names.entry(name.clone()).or_default().push(id);
         for parameter in parameters.as_object().into_iter().flatten().map(|(name, _)| name) {
             let is_read = READ.contains(&parameter.as_str())
-                || provider == "bedrock" && CREDENTIALS.iter().any(|(there, _)| there == parameter);
+                || provider == "bedrock" && is_credential(parameter);
             if !is_read {
                 imported.note(format!(
                     "model `{name}`: {parameter} has no counterpart for a single model"
@@ -75,9 +89,13 @@ pub fn import_models<F: Fn(&str) -> Option<String>>(
             }
         }
     }
+    credentials.write(imported);
     upstreams.write(imported);
-    for (name, ids) in &names {
+    for (name, ids) in &mut names {
+        // A model of Bedrock has the name as its alias.
+        ids.sort_by_key(|id| !id.starts_with("bedrock_models."));
         note_further_deployments(name, ids, imported);
+        imported.models.extend(ids.first().map(|id| (name.clone(), id.clone())));
     }
     names
 }
@@ -110,18 +128,20 @@ fn note_further_deployments(name: &str, ids: &[String], imported: &mut Imported)
     }
 }
 
+/// Imports a model of Bedrock. Returns its id here, and whether a region was named.
 fn import_bedrock<F: Fn(&str) -> Option<String>>(
     name: &str,
     model: &str,
     parameters: &Value,
     reader: &Reader<F>,
     imported: &mut Imported,
-) -> String {
+) -> (String, bool) {
     // As in `bedrock/converse/…`, `bedrock/invoke/…` and `bedrock/us-west-2/…`.
     let is_arn = model.starts_with("arn:");
     let (way, id) = model.split_once('/').filter(|_| !is_arn).unwrap_or(("", model));
     let region = reader.text(&parameters["aws_region_name"]);
     let in_path = Some(way).filter(|way| way.matches('-').count() >= 2).map(str::to_owned);
+    let has_region = region.is_some() || in_path.is_some();
     for region in [region, in_path].into_iter().flatten() {
         let regions = imported.valves.entry(BEDROCK).or_default().entry("regions");
         let regions = regions.or_insert_with(|| Value::Array(Vec::new()));
@@ -131,22 +151,10 @@ fn import_bedrock<F: Fn(&str) -> Option<String>>(
             regions.push(region.into());
         }
     }
-    for (parameter, valve) in CREDENTIALS {
-        let Some(value) = reader.text(&parameters[parameter]) else { continue };
-        let known = imported.valves.get(BEDROCK).and_then(|valves| valves.get(valve));
-        if known.is_some_and(|known| known != value.as_str()) {
-            imported.note(format!(
-                "model `{name}`: {parameter} differs from that of another model; there is one \
-                 account here"
-            ));
-        } else {
-            imported.set(BEDROCK, valve, value);
-        }
-    }
     if name != id && !name.contains('*') {
         add_alias(imported, name, id);
     }
-    format!("{BEDROCK}.{id}")
+    (format!("{BEDROCK}.{id}"), has_region)
 }
 
 /// Adds another name for a model of Bedrock. The first one of a name counts.
@@ -161,28 +169,30 @@ pub fn add_alias(imported: &mut Imported, name: &str, id: &str) {
     *known = format!("{text}{separator}{name}={id}").into();
 }
 
+/// Imports a model of another server, and returns its id here, or the reason why there is none.
 fn import_upstream<F: Fn(&str) -> Option<String>>(
     provider: &str,
     model: &str,
     parameters: &Value,
     reader: &Reader<F>,
     upstreams: &mut Upstreams,
-) -> Option<String> {
-    let (_, usual) = PROVIDERS.iter().find(|(name, _)| *name == provider)?;
-    let given = reader.text(&parameters["api_base"]);
-    let is_ollama = provider.starts_with("ollama");
+) -> Result<String, String> {
+    let unknown = || format!("`{provider}` has no OpenAI-compatible API that is known here");
+    let (_, usual) = PROVIDERS.iter().find(|(name, _)| *name == provider).ok_or_else(unknown)?;
+    let given = reader.text(&parameters["api_base"]).filter(|address| !address.is_empty());
     let address = match given {
-        // LiteLLM calls Ollama by its own API.
-        Some(address) if is_ollama && !address.trim_end_matches('/').ends_with("/v1") => {
-            format!("{}/v1", address.trim_end_matches('/'))
+        Some(address) => match placeholder::find_variables(&address).next() {
+            Some(variable) => return Err(format!("set {variable}, and import again")),
+            None => complete_address(provider, usual, &address),
+        },
+        None if usual.is_empty() => {
+            return Err(format!("`{provider}` needs an api_base, the address of its API"));
         }
-        Some(address) => address,
-        None if usual.is_empty() => return None,
         None => (*usual).to_owned(),
     };
-    let key = reader.text(&parameters["api_key"]);
-    let wanted = if is_ollama { "ollama" } else { provider };
+    let key = reader.text(&parameters["api_key"]).filter(|key| !key.is_empty());
+    let wanted = if provider.starts_with("ollama") { "ollama" } else { provider };
     let name = upstreams.add(wanted, &address, key);
     upstreams.list_model(&name, model);
-    Some(format!("{PROXY}.{name}/{model}"))
+    Ok(format!("{PROXY}.{name}/{model}"))
 }
