@@ -3,7 +3,7 @@
 mod data_folder;
 mod host;
 
-pub use data_folder::check_data_folder;
+pub use data_folder::{check_data_folder, describe_data_folder};
 
 use crate::{
     http::{AllowedOrigins, DEFAULT_KEY, HostNames, TrustedProxies},

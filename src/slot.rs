@@ -28,6 +28,11 @@ use std::sync::Arc;
 /// Starts a pipe with the valves from these sources and this store.
 type Start = fn(ConfigSources, Arc<dyn ValveStore>) -> BoxFuture<'static, Arc<dyn Slot>>;
 
+/// Reads the valves of a pipe from these sources and the saved ones, as its start does. Returns them
+/// with a warning, or the reason why the pipe would not start.
+type CheckValves =
+    fn(ConfigSources, Values) -> BoxFuture<'static, Result<(Values, Option<String>), String>>;
+
 /// An entry of [`PIPES`](crate::pipes::PIPES).
 #[derive(Clone, Copy)]
 pub struct Registration {
@@ -35,6 +40,8 @@ pub struct Registration {
     pub id: &'static str,
     /// Returns the valves that can be set.
     pub spec: fn() -> ValvesSpec,
+    /// Checks the valves without a start.
+    pub check_valves: CheckValves,
     /// Starts the pipe.
     pub start: Start,
 }
@@ -47,6 +54,9 @@ impl Registration {
         Self {
             id: P::ID,
             spec: ValvesSpec::for_valves::<P::Valves>,
+            check_valves: |sources, saved| {
+                Box::pin(effective_valves::check_valves::<P>(sources, saved))
+            },
             start: |sources, valve_store| Box::pin(PipeSlot::<P>::start(sources, valve_store)),
         }
     }

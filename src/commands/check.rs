@@ -1,25 +1,27 @@
 //! `pipewright check`: what would keep the server from working, one line for each finding.
 
+mod invoke;
+
 use super::{
-    print,
-    server_client::{ServerClient, build_client, error_message},
+    placeholder, print,
+    server_client::{ServerClient, build_client},
 };
-use actix_web::rt;
 use bedrock_models::{BedrockValves, Diagnosis, diagnose};
 use pipewright::{
-    app::App,
     cli::CheckArgs,
+    http::Keys,
     pipes::PIPES,
+    prices::Prices,
     setting_problems::find_problems,
-    settings::{Settings, check_data_folder},
+    settings::{Settings, describe_data_folder},
     slot::ConfigSources,
-    valves::{Pins, Values, ValvesFile},
+    valves::{Pins, ValvesFile},
 };
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener},
     process::ExitCode,
     time::{Duration, SystemTime},
 };
@@ -61,10 +63,13 @@ pub async fn check(
 ) -> anyhow::Result<ExitCode> {
     let mut report = Report { has_failed: false };
     let sources = settings.config_sources(Pins::default());
-    let is_valid = settings.check();
+    let faults = find_faults(settings, &sources);
     let problems = find_problems(&sources, PIPES);
-    if is_valid.is_err() || problems.is_empty() {
-        report.add("settings", to_finding(is_valid, "no contradictions"))?;
+    if faults.is_empty() && problems.is_empty() {
+        report.add("settings", Ok("no contradictions".into()))?;
+    }
+    for fault in faults {
+        report.add("settings", Err(fault))?;
     }
     for problem in problems {
         report.warn("settings", &problem.to_string())?;
@@ -72,30 +77,52 @@ pub async fn check(
     let server = ServerClient::new(url, settings)?;
     let is_running = is_running(&server).await;
     report.add("port", check_port(settings, is_running))?;
-    let folder = &settings.pipelines_dir;
-    let writable = format!("`{}` can be written to", folder.display());
-    report.add("data folder", to_finding(check_data_folder(folder), &writable))?;
+    let folder = describe_data_folder(&settings.pipelines_dir);
+    report.add("data folder", folder.map_err(|error| format!("{error:#}")))?;
     let database = check_database(settings).await;
     if let Some(database) = database {
         report.add("database", database)?;
     }
-    let cipher = settings.valves_cipher()?;
-    if let Some(valves) = check_valves(&sources, cipher.as_ref(), &mut report)? {
+    // A key that is too short was reported above.
+    let cipher = settings.valves_cipher().ok().flatten();
+    if let Some(valves) = check_valves(&sources, cipher.as_ref(), &mut report).await? {
         check_bedrock(&valves, &mut report).await?;
     }
     if let Some(model) = &args.invoke {
         let answer = if is_running {
-            invoke(&server, model).await
+            invoke::invoke(&server, model).await
         } else {
-            invoke_in_process(settings, sources, model).await
+            invoke::invoke_in_process(settings, sources, model).await
         };
         report.add("invoke", answer.map_err(|error| format!("{error:#}")))?;
     }
     Ok(if report.has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn to_finding(result: anyhow::Result<()>, words: &str) -> Result<String, String> {
-    result.map(|()| words.to_owned()).map_err(|error| format!("{error:#}"))
+/// Returns the faults with which the server would not start, and placeholders of an import.
+fn find_faults(settings: &Settings, sources: &ConfigSources) -> Vec<String> {
+    let results = [
+        settings.check(),
+        Keys::new(&settings.api_key, settings.api_keys.as_deref()).map(drop),
+        Prices::load(settings.prices_file.as_deref()).map(drop),
+        settings.valves_cipher().map(drop),
+    ];
+    let faults = results.into_iter().filter_map(Result::err).map(|error| format!("{error:#}"));
+    let placeholders = sources
+        .environment
+        .iter()
+        .filter_map(|(name, value)| Some(format!("{name}: {}", describe_placeholder(value)?)));
+    faults.chain(placeholders).collect()
+}
+
+/// Returns the way out of a placeholder of `pipewright import` in this text, if there is one.
+fn describe_placeholder(text: &str) -> Option<String> {
+    let variable = placeholder::find_variables(text).next()?;
+    let placeholder = placeholder::for_variable(variable);
+    Some(format!(
+        "has the text `{placeholder}` of an import in place of a value: replace it with the value \
+         of {variable}, or set {variable} and import again"
+    ))
 }
 
 async fn is_running(server: &ServerClient) -> bool {
@@ -130,25 +157,42 @@ async fn check_database(settings: &Settings) -> Option<Result<String, String>> {
 }
 
 /// Reports invalid valves, and returns those of Bedrock.
-fn check_valves(
+async fn check_valves(
     sources: &ConfigSources,
     cipher: Option<&Cipher>,
     report: &mut Report,
 ) -> anyhow::Result<Option<BedrockValves>> {
     let mut bedrock = None;
     for pipe in PIPES {
-        let spec = (pipe.spec)();
         let saved = ValvesFile::new(&sources.folder, pipe.id, cipher).load_if_readable();
-        let (values, _, faults): (Values, _, _) =
-            sources.layers(pipe.id, &spec).merge(&spec, &saved);
-        for fault in &faults {
-            report.add(pipe.id, Err(format!("{}: {}", fault.valve, fault.rule)))?;
+        let (values, warning) = match (pipe.check_valves)(sources.clone(), saved).await {
+            Ok(checked) => checked,
+            Err(reason) => {
+                report.add(pipe.id, Err(reason))?;
+                continue;
+            }
+        };
+        if let Some(warning) = warning {
+            report.warn(pipe.id, &warning)?;
         }
-        if pipe.id == "bedrock_models" && faults.is_empty() {
+        let placeholders: Vec<_> = values
+            .iter()
+            .filter_map(|(name, value)| {
+                Some(format!("{name}: {}", describe_placeholder(&value.to_string())?))
+            })
+            .collect();
+        for words in &placeholders {
+            report.add(pipe.id, Err(words.clone()))?;
+        }
+        if pipe.id == "bedrock_models" && placeholders.is_empty() {
             bedrock = serde_json::from_value(Value::Object(values)).ok();
         }
     }
-    Ok(bedrock)
+    let has_placeholder = |(name, value): (&String, &String)| {
+        name.starts_with("AWS_") && describe_placeholder(value).is_some()
+    };
+    // Such credentials were reported, and AWS need not see them.
+    Ok(bedrock.filter(|_| !sources.environment.iter().any(has_placeholder)))
 }
 
 async fn check_bedrock(valves: &BedrockValves, report: &mut Report) -> anyhow::Result<()> {
@@ -189,35 +233,4 @@ async fn find_clock_skew(url: &str) -> Option<Duration> {
     let theirs = httpdate::parse_http_date(date).ok()?;
     let ours = SystemTime::now();
     ours.duration_since(theirs).or_else(|_| theirs.duration_since(ours)).ok()
-}
-
-async fn invoke_in_process(
-    settings: &Settings,
-    sources: ConfigSources,
-    model: &str,
-) -> anyhow::Result<String> {
-    let settings = Settings {
-        host: Some(Ipv4Addr::LOCALHOST.into()),
-        port: 0,
-        workers: 1,
-        api_key: uuid::Uuid::new_v4().to_string(),
-        ..settings.clone()
-    };
-    let app = App::build(&settings, sources, PIPES).await?;
-    let url = format!("http://{}", app.address());
-    // It ends with the program.
-    rt::spawn(app.run_until_stopped());
-    invoke(&ServerClient::new(Some(&url), &settings)?, model).await
-}
-
-/// Sends a chat of one word to a model, and returns its answer.
-async fn invoke(server: &ServerClient, model: &str) -> anyhow::Result<String> {
-    let message = json!({"role": "user", "content": "Answer with the word OK."});
-    let body = json!({"model": model, "max_tokens": 16, "messages": [message]});
-    let request = server.request(Method::POST, "/v1/chat/completions");
-    let request = request.header("content-type", "application/json").body(body.to_string());
-    let text = server.send(request).await?.text().await?;
-    let answer: Value = serde_json::from_str(&text).unwrap_or_default();
-    anyhow::ensure!(answer["choices"].is_array(), "{}", error_message(&text));
-    Ok(format!("`{model}` answers"))
 }

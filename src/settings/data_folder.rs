@@ -1,6 +1,7 @@
 //! The data folder: whether it can be written to.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
+use rustix::fs::{Access, access};
 use std::{
     fs, io,
     os::unix::fs::MetadataExt,
@@ -29,6 +30,33 @@ pub fn check_data_folder(folder: &Path) -> anyhow::Result<()> {
     Err(error).with_context(|| {
         format!("the data folder `{shown}` cannot be written to: choose another with PIPELINES_DIR")
     })
+}
+
+/// Describes the data folder. A folder that does not exist is not created.
+///
+/// # Errors
+/// A sentence with the way out, if it cannot be written to or created.
+pub fn describe_data_folder(folder: &Path) -> anyhow::Result<String> {
+    let shown = folder.display();
+    if folder.exists() {
+        check_data_folder(folder)?;
+        return Ok(format!("`{shown}` can be written to"));
+    }
+    let absolute = std::path::absolute(folder).with_context(|| format!("`{shown}` is no path"))?;
+    let existing = absolute.ancestors().find(|parent| parent.exists()).unwrap_or(&absolute);
+    ensure!(
+        existing.is_dir(),
+        "the data folder `{shown}` cannot be created: `{}` is no folder; choose another with \
+         PIPELINES_DIR",
+        existing.display()
+    );
+    access(existing, Access::WRITE_OK | Access::EXEC_OK).with_context(|| {
+        format!(
+            "the data folder `{shown}` cannot be created in `{}`: choose another with PIPELINES_DIR",
+            existing.display()
+        )
+    })?;
+    Ok(format!("`{shown}` does not exist, and would be created"))
 }
 
 /// Returns the id of the user that this process runs as.

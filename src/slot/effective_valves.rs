@@ -6,7 +6,7 @@ use crate::valves::{
     FormValues, LoadedValves, PathKind, Values, ValveDescription, ValveLayers, ValveSource,
     ValveSources, ValvesForm, ValvesSpec,
 };
-use pipe_sdk::{PipeError, Result, ValveError, Valves};
+use pipe_sdk::{Pipe, PipeError, Result, ValveError, Valves};
 use serde_json::Value;
 use store::Version;
 
@@ -148,6 +148,23 @@ impl EffectiveValves {
             .map_err(|_| PipeError::internal("the valves do not fit their own schema"))?;
         let faults = valves.validate();
         if faults.is_empty() { Ok(valves) } else { Err(PipeError::BadValves(faults)) }
+    }
+}
+
+/// Reads the valves of a pipe as its start does, and starts nothing. Returns their values, and a
+/// problem that does not keep the pipe from running, or the reason why it would not start.
+pub(super) async fn check_valves<P: Pipe>(
+    sources: ConfigSources,
+    saved: Values,
+) -> Result<(Values, Option<String>), String> {
+    let spec = ValvesSpec::for_valves::<P::Valves>();
+    let found = LoadedValves { values: saved, ..LoadedValves::default() };
+    let settings = EffectiveValves::new(&spec, sources.layers(P::ID, &spec), found);
+    let resolved = settings.clone().resolve_paths(&spec, &sources, None).await;
+    let resolved = resolved.map_err(|error| settings.describe_error(&error))?;
+    match resolved.deserialize::<P::Valves>() {
+        Ok(_) => Ok((resolved.values, resolved.problem)),
+        Err(error) => Err(resolved.describe_error(&error)),
     }
 }
 

@@ -268,6 +268,51 @@ async fn check_tells_what_works_and_what_does_not() {
 }
 
 #[test]
+fn check_fails_where_the_start_would_and_creates_nothing() {
+    let placeholder = "<the value of KEY2>";
+    for (variable, value, words) in [
+        ("PIPELINES_API_KEYS", "x", "FAIL  settings      PIPELINES_API_KEYS: entry 1 is not"),
+        ("PRICES_FILE", "/nosuch", "FAIL  settings      cannot read the prices in /nosuch"),
+        ("PRICES_FILE", "broken.toml", "FAIL  settings      cannot read the prices in broken.toml"),
+        ("PIPEWRIGHT_SECRET_KEY", "short", "FAIL  settings"),
+        (
+            "OPENAI_PROXY_API_BASE",
+            "localhost:11434",
+            "FAIL  openai_proxy  api_base (OPENAI_PROXY_API_BASE): must",
+        ),
+        ("OPENAI_PROXY_API_KEY", placeholder, "FAIL  openai_proxy  api_key: has the text `<the"),
+        ("AWS_ACCESS_KEY_ID", placeholder, "FAIL  settings      AWS_ACCESS_KEY_ID: has the text"),
+        ("PIPELINES_DIR", "no/such", "ok    data folder   `no/such` does not exist"),
+        ("PIPELINES_DIR", "broken.toml/data", "broken.toml` is no folder"),
+    ] {
+        let shell = Shell::new()
+            .file("broken.toml", "[bedrock_models\n")
+            .variable("BEDROCK_MODELS_ENDPOINT_URL", "http://127.0.0.1:9")
+            .variable(variable, value);
+        let output = shell.run(&["check", "--port", "0"]);
+        let text = stdout(&output);
+        assert_eq!(output.status.code(), Some(1), "{variable}: {text}");
+        assert!(text.contains(words), "no `{words}` in {text}{}", stderr(&output));
+        assert!(value != placeholder || !text.contains("ok    credentials"), "{text}");
+        assert!(!shell.path().join("no").exists(), "{text}");
+        assert!(!shell.path().join("pipelines").exists(), "{text}");
+    }
+}
+
+#[actix_web::test]
+async fn check_invokes_a_model_beside_a_running_host() {
+    with_emulator(|endpoint| {
+        let shell = Shell::new().bedrock(endpoint);
+        let (_server, _) = shell.serve(&["--host", "127.0.0.1"], "Try it");
+        let model = "amazon.nova-lite-v1:0";
+        let output = shell.run(&["check", "--port", "0", "--invoke", model]);
+        let text = stdout(&output);
+        assert!(text.contains("ok    invoke        `amazon.nova-lite-v1:0` answers"), "{text}");
+    })
+    .await;
+}
+
+#[test]
 fn the_region_of_the_environment_is_the_default_of_the_valve() {
     let shell = Shell::new().variable("AWS_REGION", "").variable("AWS_DEFAULT_REGION", "eu-west-3");
     let valves = stdout(&shell.run(&["valves"]));
