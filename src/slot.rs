@@ -28,8 +28,8 @@ use std::sync::Arc;
 /// Starts a pipe with the valves from these sources and this store.
 type Start = fn(ConfigSources, Arc<dyn ValveStore>) -> BoxFuture<'static, Arc<dyn Slot>>;
 
-/// Reads the valves of a pipe from these sources and the saved ones, as its start does. Returns them
-/// with a warning, or the reason why the pipe would not start.
+/// Reads the valves of a pipe from these sources and the saved ones, as its start does. Returns
+/// them with a warning, or the reason why the pipe would not start.
 type CheckValves =
     fn(ConfigSources, Values) -> BoxFuture<'static, Result<(Values, Option<String>), String>>;
 
