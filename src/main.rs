@@ -57,7 +57,7 @@ fn run() -> anyhow::Result<ExitCode> {
             error.exit()
         }
     };
-    // What these print depends on no setting.
+    // These print texts that depend on no setting.
     if let Some(Command::Completions { .. } | Command::Man) = parsed.cli.command {
         loaded = Ok(dotenv::LoadedVariables::default());
     }

@@ -105,7 +105,7 @@ async fn the_admin_page_reads_every_valve_with_its_source_and_no_secret() {
     assert_eq!((&level["source"], &level["kind"]), (&json!("file"), &json!("choice")));
     assert_eq!(valve(&host, "typed", "prefix").await["source"], "saved");
     assert_eq!(valve(&host, "typed", "share").await["source"], "default");
-    // What is saved lies above the file, whose value is the default that it goes back to.
+    // A saved value lies above the file, whose value is the default that it goes back to.
     assert_eq!(host.update_valves("typed", &json!({"level": "low"})).await.status, 200);
     let level = valve(&host, "typed", "level").await;
     assert_eq!((&level["source"], &level["default"]), (&json!("saved"), &json!("high")));

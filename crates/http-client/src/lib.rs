@@ -49,7 +49,7 @@ pub struct HttpClient {
     client: Arc<OnceLock<Client>>,
     /// The client for plain HTTP; `None` where a proxy is to be used.
     plain_http: Arc<OnceLock<Option<PlainHttpClient>>>,
-    /// Whether metadata services are reached, at literal addresses.
+    /// `true` if metadata services are reached, at literal addresses.
     reaches_metadata: bool,
 }
 

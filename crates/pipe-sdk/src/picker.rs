@@ -79,7 +79,7 @@ fn widest(names: &[String], width: usize) -> usize {
     lengths.sort_unstable();
     let (mut left, mut count) = (width, lengths.len());
     for length in lengths {
-        // What a short name leaves over is for the longer ones.
+        // The room that a short name leaves over is for the longer ones.
         if length > left / count {
             return left / count;
         }

@@ -209,7 +209,7 @@ async fn only_the_operator_names_programs() {
     let host = host_of(host, &upstream.url, &json!({})).await;
     let refused = host.update_valves("optimizer", &saved).await;
     assert!(refused.error_message(422).contains("mcp_config: can be set by the operator only"));
-    // What was saved in another way does not count.
+    // A value that was saved in another way does not count.
     let asked = host.post("/chat/completions", &chat("mcp-m", "Hi")).await;
     assert!(asked.error_message(400).contains("there is no MCP server"), "{}", asked.text);
     // Nor does a program in a valve that admins may turn.

@@ -66,7 +66,7 @@ struct ToolLoop {
     runs: usize,
     /// The reply that is being read.
     current: Option<ChunkStream>,
-    /// What the model has said in this round.
+    /// The reply of the model in this round.
     reply: Answer,
     /// `true` once the answer has some text.
     has_content: bool,
@@ -195,7 +195,7 @@ async fn run_call(toolbox: &Toolbox, engine: &Engine, call: &ToolCall) -> String
     let Ok(Value::Object(mut arguments)) = arguments else {
         return "Error: the arguments are no JSON object.".into();
     };
-    // What `privacy` hides from models goes to no server either.
+    // No server gets the words that `privacy` hides from models either.
     arguments.values_mut().for_each(|value| redact_value(value, &|text| engine.redact(text)));
     let run = toolbox.call(&call.function.name, arguments).await;
     if run.is_error {
